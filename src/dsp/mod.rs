@@ -1,0 +1,15 @@
+//! The pure core: no input or output, no clock, no log, no thread. Building allocates, running
+//! does not.
+
+pub mod clip;
+pub mod convolver;
+mod delay_line;
+mod direct;
+mod engine;
+mod fft;
+mod history;
+mod level;
+pub mod mode;
+pub mod plan;
+pub mod routing;
+mod scheme;

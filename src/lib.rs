@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod dsp;
+pub mod signal;
+
+pub use dsp::clip::{ConvolveError, Element, Method, convolve, convolve_with};
+pub use dsp::convolver::{Builder, Convolver, MatrixConvolver};
+pub use dsp::mode::{Excerpt, Mode, ModeConvolver};
+pub use dsp::plan::{BuildError, Latency, Partition, Plan, Prepared};
+pub use dsp::routing::{Route, Routing, StereoOrder};
+pub use num_complex::Complex;
+pub use signal::{Audio, Sample, SampleRate, SignalError};

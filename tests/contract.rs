@@ -1,0 +1,400 @@
+//! The contract: what holds for every partition scheme and every sample type.
+
+use faltung::{
+    Convolver, Latency, MatrixConvolver, Method, Mode, Partition, Plan, Route, Routing, Sample,
+    convolve, convolve_with,
+};
+
+/// A small generator of its own, so that a failure can be repeated.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea & Flood 2014)
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn samples<T: Sample>(&mut self, len: usize) -> Vec<T> {
+        let unit = |bits: u64| (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+        (0..len).map(|_| T::of(unit(self.next()))).collect()
+    }
+
+    /// A decaying response, down by 60 dB at its end.
+    fn response<T: Sample>(&mut self, len: usize) -> Vec<T> {
+        let noise: Vec<f64> = self.samples(len);
+        let decay = |n: usize| 10f64.powf(-3.0 * n as f64 / len as f64);
+        noise
+            .iter()
+            .enumerate()
+            .map(|(n, x)| T::of(x * decay(n)))
+            .collect()
+    }
+
+    /// Lengths of calls that add up to `total`, zeros between.
+    fn calls(&mut self, total: usize, longest: usize) -> Vec<usize> {
+        let mut calls = Vec::new();
+        let mut left = total;
+        while left > 0 {
+            let n = self.below(longest + 1).min(left);
+            calls.push(n);
+            left -= n;
+        }
+        calls
+    }
+}
+
+fn norm<T: Sample>(x: &[T]) -> f64 {
+    x.iter().map(|x| x.wide() * x.wide()).sum::<f64>().sqrt()
+}
+
+/// The direct sum in double precision.
+fn exact<T: Sample>(x: &[T], h: &[T]) -> Vec<f64> {
+    let wide = |x: &[T]| -> Vec<f64> { x.iter().map(|x| x.wide()).collect() };
+    convolve_with(&wide(x), &wide(h), Mode::Full, Method::Direct).unwrap()
+}
+
+/// 8 * eps * log2(FFT length) * ||x|| * ||h||
+fn bound<T: Sample>(x: &[T], h: &[T]) -> f64 {
+    let length = (x.len() + h.len()) as f64;
+    8.0 * T::epsilon().wide() * length.log2().max(1.0) * norm(x) * norm(h)
+}
+
+fn stream<T: Sample>(convolver: &mut Convolver<T>, x: &[T], calls: &[usize]) -> Vec<T> {
+    let mut out = vec![T::zero(); x.len()];
+    let mut at = 0;
+    for &n in calls {
+        convolver.process(&x[at..at + n], &mut out[at..at + n]);
+        at += n;
+    }
+    assert_eq!(at, x.len());
+    out
+}
+
+fn drain_in<T: Sample>(convolver: &mut Convolver<T>, piece: usize, out: &mut Vec<T>) {
+    let mut block = vec![T::zero(); piece];
+    loop {
+        let frames = convolver.drain(&mut block);
+        out.extend_from_slice(&block[..frames]);
+        if frames == 0 {
+            return;
+        }
+    }
+}
+
+fn build<T: Sample>(partition: Partition, latency: Latency, h: &[T]) -> Convolver<T> {
+    Convolver::builder()
+        .partition(partition)
+        .latency(latency)
+        .build(h)
+        .unwrap()
+}
+
+/// (input, response) lengths: one tap, shorter and longer than a block, not a multiple of it.
+const LENGTHS: [(usize, usize); 9] = [
+    (1, 1),
+    (1, 777),
+    (777, 1),
+    (63, 65),
+    (500, 64),
+    (1000, 129),
+    (3000, 2000),
+    (100, 5000),
+    (20_000, 9001),
+];
+
+fn blocks_and_tail_equal_the_whole<T: Sample>(partition: Partition) {
+    for latency in [Latency::Zero, Latency::AtMost(64), Latency::AtMost(5000)] {
+        let mut noise = Noise(1);
+        for (n, m) in LENGTHS {
+            let (x, h) = (noise.samples::<T>(n), noise.response::<T>(m));
+            let mut convolver = build(partition, latency, &h);
+            let calls = noise.calls(n, 700);
+            let mut out = stream(&mut convolver, &x, &calls);
+            drain_in(&mut convolver, 97, &mut out);
+            assert_eq!(convolver.tail_len(), m - 1);
+            let silence = convolver.latency();
+            match latency {
+                Latency::Zero => assert_eq!(silence, 0),
+                Latency::AtMost(most) => assert!(silence <= most),
+            }
+            assert_eq!(out.len(), silence + n + m - 1, "{n} x {m}, {latency:?}");
+            let (want, bound) = (exact(&x, &h), bound(&x, &h));
+            for (k, y) in out[..silence].iter().enumerate() {
+                assert!(y.wide().abs() <= bound, "latency frame {k}: {y}");
+            }
+            for (k, (y, want)) in out[silence..].iter().zip(&want).enumerate() {
+                let error = (y.wide() - want).abs();
+                assert!(
+                    error <= bound,
+                    "{n} x {m}, {latency:?}, frame {k}: {error:e} > {bound:e}"
+                );
+            }
+        }
+    }
+}
+
+fn chopping_changes_no_bit<T: Sample>(partition: Partition) {
+    for latency in [Latency::Zero, Latency::AtMost(512)] {
+        let mut noise = Noise(2);
+        let n = 12_000;
+        let (x, h) = (noise.samples::<T>(n), noise.response::<T>(5001));
+        let mut convolver = build(partition, latency, &h);
+        let mut whole = stream(&mut convolver, &x, &[n]);
+        drain_in(&mut convolver, 100_000, &mut whole);
+        let choppings = [
+            vec![1; n],
+            [[4096].repeat(2), vec![n - 8192]].concat(),
+            [0, 1, 0, 63, 0, 0]
+                .repeat(n / 64)
+                .into_iter()
+                .chain([n % 64])
+                .collect(),
+            noise.calls(n, 3),
+            noise.calls(n, 65),
+            noise.calls(n, 1000),
+        ];
+        for (index, calls) in choppings.iter().enumerate() {
+            convolver.reset();
+            let mut pieces = stream(&mut convolver, &x, calls);
+            drain_in(
+                &mut convolver,
+                [1, 7, 64, 500, 1024, 9999][index],
+                &mut pieces,
+            );
+            let same = whole
+                .iter()
+                .zip(&pieces)
+                .position(|(a, b)| a.wide().to_bits() != b.wide().to_bits());
+            assert_eq!(whole.len(), pieces.len());
+            assert_eq!(
+                same, None,
+                "chopping {index}, {latency:?}: first frame that differs"
+            );
+        }
+    }
+}
+
+fn in_place_and_a_clone_give_the_same_bits<T: Sample>(partition: Partition) {
+    let mut noise = Noise(3);
+    let (x, h) = (noise.samples::<T>(3000), noise.response::<T>(1500));
+    let mut convolver = build(partition, Latency::Zero, &h);
+    let mut twin = convolver.clone();
+    let out = stream(&mut convolver, &x, &[1000, 2000]);
+    let mut block = x.clone();
+    twin.process_in_place(&mut block[..1234]);
+    twin.process_in_place(&mut block[1234..]);
+    assert_eq!(out, block);
+}
+
+fn a_reset_convolver_is_a_new_one<T: Sample>(partition: Partition) {
+    let mut noise = Noise(4);
+    let (x, h) = (noise.samples::<T>(7000), noise.response::<T>(3000));
+    let mut used = build(partition, Latency::Zero, &h);
+    stream(&mut used, &noise.samples(4321), &[4321]);
+    used.process(&[T::nan()], &mut [T::zero()]);
+    used.reset();
+    assert_eq!(used.drain(&mut [T::zero(); 10]), 0);
+    let mut fresh = build(partition, Latency::Zero, &h);
+    let (mut a, mut b) = (
+        stream(&mut used, &x, &[7000]),
+        stream(&mut fresh, &x, &[7000]),
+    );
+    drain_in(&mut used, 1000, &mut a);
+    drain_in(&mut fresh, 1000, &mut b);
+    assert_eq!(a, b);
+}
+
+fn a_tail_may_be_left_and_the_stream_goes_on<T: Sample>(partition: Partition) {
+    let mut noise = Noise(5);
+    let (x, h) = (noise.samples::<T>(2000), noise.response::<T>(900));
+    let mut convolver = build(partition, Latency::Zero, &h);
+    let mut out = stream(&mut convolver, &x[..1000], &[1000]);
+    let mut gap = [T::zero(); 300];
+    assert_eq!(convolver.drain(&mut gap), 300);
+    out.extend_from_slice(&gap);
+    out.extend(stream(&mut convolver, &x[1000..], &[1000]));
+    drain_in(&mut convolver, 64, &mut out);
+    let with_gap = [&x[..1000], &[T::zero(); 300], &x[1000..]].concat();
+    let mut whole = build(partition, Latency::Zero, &h);
+    let mut want = stream(&mut whole, &with_gap, &[2300]);
+    drain_in(&mut whole, 1000, &mut want);
+    assert_eq!(out, want);
+}
+
+fn a_fault_passes<T: Sample>(partition: Partition) {
+    for latency in [Latency::Zero, Latency::AtMost(128)] {
+        for (at, fault) in [
+            (0, T::nan()),
+            (700, T::infinity()),
+            (1111, T::neg_infinity()),
+        ] {
+            let mut noise = Noise(6);
+            let m = 1000;
+            let (x, h) = (noise.samples::<T>(5000), noise.response::<T>(m));
+            let mut faulty = x.clone();
+            faulty[at] = fault;
+            let mut silenced = x.clone();
+            silenced[at] = T::zero();
+            let calls = noise.calls(5000, 200);
+            let mut convolver = build(partition, latency, &h);
+            let harmed = stream(&mut convolver, &faulty, &calls);
+            let clean = stream(&mut build(partition, latency, &h), &silenced, &calls);
+            let first = at + convolver.latency();
+            for k in 0..5000 {
+                if (first..first + m).contains(&k) {
+                    assert!(harmed[k].is_nan(), "frame {k} must not look healthy");
+                } else {
+                    assert_eq!(harmed[k], clean[k], "frame {k}, fault at {at}, {latency:?}");
+                }
+            }
+        }
+    }
+}
+
+fn a_matrix_is_the_sum_of_its_routes<T: Sample>(partition: Partition) {
+    let mut noise = Noise(7);
+    let plan = Plan::new(1200).with_partition(partition);
+    let irs = [
+        noise.response::<T>(1200),
+        noise.response::<T>(300),
+        noise.response::<T>(1),
+    ];
+    let x: Vec<Vec<T>> = (0..3).map(|_| noise.samples(2500)).collect();
+    let route = |input, output, ir| Route { input, output, ir };
+    let routes = vec![
+        route(0, 0, 0),
+        route(1, 0, 1),
+        route(2, 0, 2),
+        route(2, 1, 0),
+        route(0, 3, 2),
+        route(0, 3, 1),
+    ];
+    let routing = Routing::Custom {
+        outputs: 4,
+        routes: routes.clone(),
+    };
+    let mut matrix = MatrixConvolver::new(&plan, 3, &irs, &routing).unwrap();
+    let mut interleaved = matrix.clone();
+    let mut out: Vec<Vec<T>> = vec![Vec::new(); 4];
+    let mut at = 0;
+    for n in noise.calls(2500, 333) {
+        let input: Vec<&[T]> = x.iter().map(|x| &x[at..at + n]).collect();
+        let mut block = vec![vec![T::zero(); n]; 4];
+        matrix.process(&input, &mut block);
+        let frames = (at..at + n).flat_map(|k| [x[0][k], x[1][k], x[2][k]]);
+        let mut mixed = vec![T::zero(); n * 4];
+        interleaved.process_interleaved(&frames.collect::<Vec<T>>(), &mut mixed);
+        for (k, y) in mixed.iter().enumerate() {
+            assert_eq!(*y, block[k % 4][k / 4]);
+        }
+        out.iter_mut()
+            .zip(&block)
+            .for_each(|(out, b)| out.extend(b));
+        at += n;
+    }
+    let mut block = vec![vec![T::zero(); 100]; 4];
+    loop {
+        let frames = matrix.drain(&mut block);
+        if frames == 0 {
+            break;
+        }
+        out.iter_mut()
+            .zip(&block)
+            .for_each(|(out, b)| out.extend(&b[..frames]));
+    }
+    for (output, got) in out.iter().enumerate() {
+        assert_eq!(got.len(), 2500 + 1199);
+        let mut want = vec![0.0; got.len()];
+        let mut most = 0.0;
+        for r in routes.iter().filter(|r| r.output == output) {
+            let share = exact(&x[r.input], &irs[r.ir]);
+            want.iter_mut().zip(share).for_each(|(w, s)| *w += s);
+            most += bound(&x[r.input], &irs[r.ir]);
+        }
+        for (k, (y, want)) in got.iter().zip(&want).enumerate() {
+            let error = (y.wide() - want).abs();
+            assert!(
+                error <= most,
+                "output {output}, frame {k}: {error:e} > {most:e}"
+            );
+        }
+    }
+}
+
+macro_rules! contract {
+    ($name:ident, $partition:expr) => {
+        mod $name {
+            use super::*;
+            contract!(@each $partition,
+                blocks_and_tail_equal_the_whole
+                chopping_changes_no_bit
+                in_place_and_a_clone_give_the_same_bits
+                a_reset_convolver_is_a_new_one
+                a_tail_may_be_left_and_the_stream_goes_on
+                a_fault_passes
+                a_matrix_is_the_sum_of_its_routes
+            );
+        }
+    };
+    (@each $partition:expr, $($promise:ident)*) => {
+        mod in_f32 {
+            use super::*;
+            $(#[test] fn $promise() { super::super::$promise::<f32>($partition); })*
+        }
+        mod in_f64 {
+            use super::*;
+            $(#[test] fn $promise() { super::super::$promise::<f64>($partition); })*
+        }
+    };
+}
+
+contract!(automatic, Partition::Auto);
+contract!(direct, Partition::Direct);
+contract!(uniform_2, Partition::Uniform { block: 2 });
+contract!(uniform_64, Partition::Uniform { block: 64 });
+contract!(uniform_512, Partition::Uniform { block: 512 });
+contract!(uniform_8192, Partition::Uniform { block: 8192 });
+
+#[test]
+fn one_shot_and_stream_are_the_same_convolution() {
+    let mut noise = Noise(8);
+    for (n, m) in LENGTHS {
+        let (x, h) = (noise.samples::<f32>(n), noise.response::<f32>(m));
+        let want = exact(&x, &h);
+        for method in [Method::Auto, Method::Direct, Method::Fft] {
+            let full = convolve_with(&x, &h, Mode::Full, method).unwrap();
+            assert_eq!(full.len(), want.len());
+            for (y, want) in full.iter().zip(&want) {
+                assert!((f64::from(*y) - want).abs() <= bound(&x, &h), "{method:?}");
+            }
+        }
+    }
+    assert_eq!(
+        convolve(&[1, 5], &[3, 4, 2], Mode::Full).unwrap(),
+        [3, 19, 22, 10]
+    );
+}
+
+#[test]
+#[should_panic(expected = "buffers of unequal length: 3 and 2 samples")]
+fn unequal_buffers_panic_as_copy_from_slice_does() {
+    let mut convolver = Convolver::new(&[1.0f32]).unwrap();
+    convolver.process(&[0.0; 3], &mut [0.0; 2]);
+}
+
+#[test]
+fn a_convolver_can_be_sent_and_a_prepared_response_shared() {
+    fn send<T: Send>() {}
+    fn sync<T: Send + Sync + Clone>() {}
+    send::<Convolver<f32>>();
+    send::<MatrixConvolver<f64>>();
+    sync::<faltung::Prepared<f32>>();
+}

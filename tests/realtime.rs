@@ -1,0 +1,121 @@
+//! The audio thread's promise: running neither allocates nor frees.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use faltung::{Convolver, Latency, MatrixConvolver, Partition, Plan, Routing, Sample};
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts what this thread asks of the allocator.
+struct Counting;
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count();
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocator_calls(run: impl FnOnce()) -> usize {
+    let before = CALLS.with(Cell::get);
+    run();
+    CALLS.with(Cell::get) - before
+}
+
+fn response<T: Sample>(frames: usize) -> Vec<T> {
+    let tap = |n: usize| T::of(((n * 7919) % 101) as f64 / 101.0 - 0.5);
+    (0..frames).map(tap).collect()
+}
+
+fn every_input<T: Sample>() -> Vec<T> {
+    let mut input = response::<T>(20_000);
+    input[500] = T::nan();
+    input[5_000] = T::infinity();
+    input[5_001] = T::max_value();
+    input[5_002] = T::min_positive_value() / T::of(8.0);
+    input
+}
+
+fn a_running_convolver_leaves_the_allocator_alone<T: Sample>() {
+    for partition in [
+        Partition::Auto,
+        Partition::Direct,
+        Partition::Uniform { block: 64 },
+        Partition::Uniform { block: 4096 },
+    ] {
+        for latency in [Latency::Zero, Latency::AtMost(256)] {
+            let builder = Convolver::builder().partition(partition).latency(latency);
+            let mut convolver = builder.build(&response::<T>(9_000)).unwrap();
+            let input = every_input::<T>();
+            let mut output = vec![T::zero(); input.len()];
+            let calls = allocator_calls(|| {
+                let mut at = 0;
+                for n in [0, 1, 63, 64, 65, 0, 1000, 4096].into_iter().cycle() {
+                    let n = n.min(input.len() - at);
+                    convolver.process(&input[at..at + n], &mut output[at..at + n]);
+                    at += n;
+                    if at == input.len() {
+                        break;
+                    }
+                }
+                convolver.process_in_place(&mut output);
+                while convolver.drain(&mut output[..777]) > 0 {}
+                convolver.reset();
+                convolver.process(&input, &mut output);
+            });
+            assert_eq!(calls, 0, "{partition:?}, {latency:?}");
+        }
+    }
+}
+
+#[test]
+fn a_running_convolver_leaves_the_allocator_alone_in_f32() {
+    a_running_convolver_leaves_the_allocator_alone::<f32>();
+}
+
+#[test]
+fn a_running_convolver_leaves_the_allocator_alone_in_f64() {
+    a_running_convolver_leaves_the_allocator_alone::<f64>();
+}
+
+#[test]
+fn a_running_matrix_leaves_the_allocator_alone() {
+    let irs: Vec<Vec<f32>> = (1..=4).map(|k| response(k * 2_000)).collect();
+    let plan = Plan::new(8_000);
+    let mut matrix = MatrixConvolver::new(&plan, 2, &irs, &Routing::TrueStereo).unwrap();
+    let input = [every_input::<f32>(), response(20_000)];
+    let mut output = [vec![0.0; 20_000], vec![0.0; 20_000]];
+    let interleaved = response::<f32>(2 * 5_000);
+    let mut mixed = vec![0.0; 2 * 5_000];
+    let calls = allocator_calls(|| {
+        matrix.process(&input, &mut output);
+        matrix.process_interleaved(&interleaved, &mut mixed);
+        while matrix.drain(&mut output) > 0 {}
+        matrix.reset();
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocator_calls(|| drop(std::hint::black_box(vec![0u8; 100]))) >= 2);
+}
