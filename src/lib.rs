@@ -2,7 +2,14 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod dsp;
+#[cfg(feature = "wav")]
+pub mod io;
+pub mod ir;
+#[cfg(feature = "wav")]
+pub mod run;
 pub mod signal;
 
 pub use dsp::clip::{ConvolveError, Element, Method, convolve, convolve_with};
@@ -10,5 +17,6 @@ pub use dsp::convolver::{Builder, Convolver, MatrixConvolver};
 pub use dsp::mode::{Excerpt, Mode, ModeConvolver};
 pub use dsp::plan::{BuildError, Latency, Partition, Plan, Prepared};
 pub use dsp::routing::{Route, Routing, StereoOrder};
+pub use ir::{ImpulseResponse, IrError, Recipe};
 pub use num_complex::Complex;
 pub use signal::{Audio, Sample, SampleRate, SignalError};

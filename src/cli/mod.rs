@@ -1,0 +1,136 @@
+//! Commands: one file each, with `Args` and `run`. They speak to people and hold no algorithm.
+
+mod convolve;
+mod ir;
+mod render;
+mod signals;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A streaming convolver: puts a sound through an impulse response.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  faltung render voice.wav hall.wav out.wav           a voice in a hall
+  faltung render voice.wav synth:cathedral out.wav    the same without a recorded hall
+  faltung convolve 1,5 3,4,2                          prints 3 19 22 10
+  faltung ir list                                     what may follow `synth:`
+
+`faltung help COMMAND` tells more about each.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Render(Box<render::Args>),
+    Convolve(convolve::Args),
+    Ir(ir::Args),
+}
+
+/// Runs the command line of this process: exit code 0 for success, 1 for failure, 2 for wrong
+/// usage.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help that nobody reads is no failure.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    signals::tidy_up_when_told_to_stop();
+    let done = match &cli.command {
+        Command::Render(args) => render::run(args),
+        Command::Convolve(args) => convolve::run(args),
+        Command::Ir(args) => ir::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Usage(text)) => {
+            tell(format!("{text}; `faltung help` tells more"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Line(text)) => {
+            tell(text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command fails; with exit code 1 unless said otherwise.
+#[derive(Debug)]
+enum Failure {
+    /// For this reason, which is not yet told.
+    Line(String),
+    /// Because the command line makes no sense, for this reason; with exit code 2.
+    Usage(String),
+    /// For a reason that was told, or of which nobody needs to hear, as when a pipe's reader has
+    /// gone.
+    Told,
+}
+
+impl Failure {
+    fn because(text: impl Into<String>) -> Self {
+        Self::Line(text.into())
+    }
+
+    fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Line(error.to_string())
+    }
+}
+
+/// One line for people, on the standard error output.
+fn tell(line: impl fmt::Display) {
+    // Should it be closed, there is nowhere left to complain.
+    let _ = writeln!(io::stderr(), "faltung: {line}");
+}
+
+/// Result text on the standard output; a reader who leaves early is no failure.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::because(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A level in dB with one digit, never `-0.0`.
+fn decibels(db: f64) -> String {
+    let rounded = (db * 10.0).round() / 10.0;
+    format!("{:.1} dB", if rounded == 0.0 { 0.0 } else { rounded })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn zero_decibels_have_no_sign() {
+        assert_eq!(decibels(-0.01), "0.0 dB");
+        assert_eq!(decibels(-6.02), "-6.0 dB");
+        assert_eq!(decibels(f64::NEG_INFINITY), "-inf dB");
+    }
+}

@@ -1,0 +1,522 @@
+//! `faltung render`: file to file.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, decibels, print, tell};
+use crate::dsp::mode::Mode;
+use crate::dsp::routing::{Routing, StereoOrder};
+use crate::io::{SampleFormat, Sink, Spec, WavSink, WavSource, WriteError};
+use crate::ir::{ImpulseResponse, Recipe, UnitError, units};
+use crate::run::{Render, Report, RunError, Session, Tail};
+use crate::signal::{Sample, SampleRate};
+
+/// Put a WAV file through an impulse response.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// WAV file that is heard; `-` is the standard input
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+
+    /// Impulse response: a WAV file, or `synth:` and a recipe (see `faltung ir list`)
+    #[arg(value_name = "IR")]
+    ir: PathBuf,
+
+    /// WAV file that is made; `-` is the standard output
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+
+    /// Part of the convolution, as numpy has it: `full`, `same` or `valid`
+    #[arg(long, default_value_t, value_parser = str::parse::<Mode>)]
+    mode: Mode,
+
+    /// What sounds on after the input's end: `full`, `cut`, a duration such as `2.5s`, or a level
+    /// below the peak of the result such as `-60dB` at which it ends
+    #[arg(long, value_parser = tail, allow_hyphen_values = true)]
+    tail: Option<Tail>,
+
+    /// Share of the convolved sound; the rest is the input itself: `30%`
+    #[arg(long, value_parser = units::fraction, conflicts_with_all = ["dry", "wet"])]
+    mix: Option<f64>,
+
+    /// Level of the input itself in the result: `-6dB`, or a factor
+    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
+    dry: Option<f64>,
+
+    /// Level of the convolved sound in the result: `-3dB`, or a factor
+    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
+    wet: Option<f64>,
+
+    /// Level of the whole result: `-3dB`, or a factor
+    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
+    gain: Option<f64>,
+
+    /// Delay of the convolved sound: `20ms`
+    #[arg(long, value_parser = units::seconds)]
+    predelay: Option<f64>,
+
+    /// Order of the four IR channels of true stereo; LR goes from the left input to the right
+    /// output [default: LL,LR,RL,RR]
+    #[arg(long, value_parser = str::parse::<StereoOrder>)]
+    order: Option<StereoOrder>,
+
+    /// Sample format of the result: `u8`, `i16`, `i24`, `i32` or `f32` [default: the input's]
+    #[arg(long, value_parser = str::parse::<SampleFormat>)]
+    format: Option<SampleFormat>,
+
+    /// Lower a result that exceeds full scale until it fits, instead of refusing it
+    #[arg(long)]
+    guard: bool,
+
+    /// Replace OUT if it exists
+    #[arg(short = 'y', long)]
+    yes: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Report as one JSON object on the standard output; on the standard error output if OUT is `-`
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Defaults: all wet, no gain, the full tail, the input's sample format (dithered where the result
+does not fit it exactly), and OUT appears only when it is whole.
+
+Channels: one IR channel serves every input channel; N serve N, each its own; two on a mono input
+give stereo; four on a stereo input are true stereo. An IR at another rate is resampled.
+
+Mix: the dry signal lies as if the response began with an impulse; modes cut the sum of both.
+
+Examples:
+  faltung render voice.wav hall.wav out.wav
+  faltung render voice.wav synth:plate out.wav --mix 30% --predelay 20ms --tail -60dB
+  faltung render drums.wav synth:lowpass=3k out.wav --mode same
+  faltung render band.wav loud.wav out.wav --guard --format i24
+  sox song.flac -t wav - | faltung render - synth:room - | aplay";
+
+/// `full`, `cut`, a duration or a level.
+fn tail(text: &str) -> Result<Tail, UnitError> {
+    let level = text.to_ascii_lowercase().ends_with("db");
+    match text {
+        "full" => Ok(Tail::Full),
+        "cut" => Ok(Tail::Cut),
+        _ if level => match units::gain(text)? {
+            share if (0.0..1.0).contains(&share) => Ok(Tail::Down(20.0 * share.log10())),
+            _ => Err(not_a_tail(text)),
+        },
+        _ => units::seconds(text)
+            .map(Tail::Seconds)
+            .map_err(|_| not_a_tail(text)),
+    }
+}
+
+fn not_a_tail(text: &str) -> UnitError {
+    UnitError {
+        value: text.to_owned(),
+        what: "a tail",
+        example: "`full`, `cut`, `2.5s` or, below the peak, `-60dB`",
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let recipe = args.ir.to_str().and_then(|ir| ir.strip_prefix("synth:"));
+    let pipe = Path::new("-");
+    if args.input == pipe && args.ir == pipe {
+        let text = "the standard input cannot be both IN and IR; name a file for one of them";
+        return Err(Failure::usage(text));
+    }
+    if args.tail.is_some() && args.mode != Mode::Full {
+        let text = format!(
+            "--tail is for mode full; mode {} has no tail, so leave it out",
+            args.mode
+        );
+        return Err(Failure::usage(text));
+    }
+    let recipe = recipe.map(str::parse::<Recipe>).transpose()?;
+    let source = WavSource::open(&args.input)?;
+    let read = [Some(&args.input), recipe.is_none().then_some(&args.ir)];
+    for other in read.into_iter().flatten() {
+        if same_file(&args.output, other) {
+            let (file, other) = (
+                args.output.display().to_string(),
+                other.display().to_string(),
+            );
+            return Err(WriteError::SameFile { file, other }.into());
+        }
+    }
+    let rate = source.spec().rate;
+    let ir = match &recipe {
+        Some(recipe) => recipe.render(rate)?,
+        None => ImpulseResponse::read(&args.ir)?,
+    };
+    if !args.quiet && recipe.is_none() {
+        tell_of_silence(&ir);
+    }
+    let measured = (ir.rate(), ir.frames());
+    let name = ir.name().to_owned();
+    let ir = ir
+        .resample(rate)
+        .map_err(|error| Failure::because(format!("{name}: {error}")))?;
+    let render = options(args, source.spec(), &ir)?;
+    let format = args.format.unwrap_or(source.spec().format);
+    let job = Job {
+        args,
+        ir,
+        measured,
+        render,
+        format,
+    };
+    // 32-bit integers hold more than f32 does.
+    if [format, source.spec().format].contains(&SampleFormat::I32) {
+        job.run::<f64>(source)
+    } else {
+        job.run::<f32>(source)
+    }
+}
+
+fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Failure> {
+    let (inputs, irs) = (input.channels, ir.channel_count());
+    if args.order.is_some() && (inputs, irs) != (2, 4) {
+        return Err(Failure::because(format!(
+            "--order is for true stereo, an input of 2 channels and an IR of 4; here they have {inputs} and {irs}, so leave it out"
+        )));
+    }
+    let (dry, wet) = match args.mix {
+        Some(wet) => (1.0 - wet, wet),
+        None => (args.dry.unwrap_or(0.0), args.wet.unwrap_or(1.0)),
+    };
+    Ok(Render {
+        mode: args.mode,
+        tail: args.tail.unwrap_or_default(),
+        dry,
+        wet,
+        gain: args.gain.unwrap_or(1.0),
+        predelay: args.predelay.unwrap_or(0.0),
+        routing: args.order.map(Routing::TrueStereoOrder),
+        guard: args.guard,
+        ..Render::default()
+    })
+}
+
+/// Whether two names lead to the same file, through links of either kind.
+fn same_file(a: &Path, b: &Path) -> bool {
+    if [a, b].contains(&Path::new("-")) {
+        return false;
+    }
+    #[cfg(unix)]
+    if let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) {
+        use std::os::unix::fs::MetadataExt;
+        return a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino());
+    }
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// An IR whose sound begins late delays everything; people take it for a fault if nobody tells.
+fn tell_of_silence(ir: &ImpulseResponse) {
+    let channels = ir.audio().channels();
+    let peak = channels
+        .iter()
+        .flatten()
+        .fold(0.0f32, |peak, tap| peak.max(tap.abs()));
+    // Counted as silent: 60 dB below the peak.
+    let sounds = |tap: &f32| tap.abs() > 1e-3 * peak;
+    let first = channels
+        .iter()
+        .filter_map(|taps| taps.iter().position(sounds))
+        .min();
+    let silence = ir.rate().seconds(first.unwrap_or(0));
+    if peak == 0.0 {
+        tell(format!(
+            "note: {}: the impulse response is silent, and so is the result",
+            ir.name()
+        ));
+    } else if silence >= 5e-3 {
+        let silence = 1e3 * silence;
+        tell(format!(
+            "note: {}: begins with {silence:.1} ms of silence, kept as pre-delay",
+            ir.name()
+        ));
+    }
+}
+
+/// Everything but the sample type is settled.
+struct Job<'a> {
+    args: &'a Args,
+    ir: ImpulseResponse,
+    /// Rate and length of the IR before it was resampled.
+    measured: (SampleRate, usize),
+    render: Render,
+    format: SampleFormat,
+}
+
+impl Job<'_> {
+    fn run<T: Sample>(self, source: WavSource) -> Result<(), Failure> {
+        let args = self.args;
+        let input = source.spec();
+        let session: Session<T, _> = Session::new(source, &self.ir, self.render.clone())?;
+        let output = Spec {
+            rate: input.rate,
+            channels: session.outputs(),
+            format: self.format,
+        };
+        let sink = WavSink::create(&args.output, output, session.frames_out(), args.yes)
+            .map_err(quiet_if_left)?;
+        let name = Sink::<T>::name(&sink).to_owned();
+        let settled = Settled {
+            input,
+            output,
+            routing: session.routing().to_string(),
+            latency: session.latency(),
+            tail: session.tail(),
+        };
+        if !args.quiet {
+            tell(self.status(&settled));
+        }
+        let bar = progress_bar(session.frames_in(), args.quiet);
+        let done = session.run(sink, &mut |frames| bar.set_position(frames));
+        bar.finish_and_clear();
+        let report = done.map_err(|error| match error {
+            RunError::Write(error) => quiet_if_left(error),
+            RunError::OverFullScale { gain_db, .. } => Failure::because(format!(
+                "{error} (--gain {gain_db:.1}dB, --guard, --format f32)"
+            )),
+            other => other.into(),
+        })?;
+        if !args.quiet {
+            self.tell_notes(&report);
+        }
+        if args.json {
+            self.print_json(&settled, &report)?;
+        }
+        // Only a pipe comes here with clipped samples.
+        if report.levels.clipped > 0 {
+            let fits = report.gain_db + self.format.gain_that_fits(&report.levels);
+            return Err(Failure::because(format!(
+                "{name}: {} sample(s) exceeded full scale and were clipped, for a pipe cannot be taken back; a gain of {} fits, --guard applies it",
+                report.levels.clipped,
+                decibels((fits * 10.0).floor() / 10.0),
+            )));
+        }
+        Ok(())
+    }
+
+    /// The one line that says what happens.
+    fn status(&self, settled: &Settled) -> String {
+        let Settled {
+            input,
+            output,
+            routing,
+            latency,
+            tail,
+        } = settled;
+        let (from, frames) = self.measured;
+        let resampled = match from == input.rate {
+            true => String::new(),
+            false => format!(", resampled from {from}"),
+        };
+        let render = &self.render;
+        let mix = match (render.dry, render.wet) {
+            (0.0, 1.0) => "all wet".to_owned(),
+            (dry, wet) => format!("dry {}, wet {}", factor(dry), factor(wet)),
+        };
+        let latency = match latency {
+            0 => "latency 0".to_owned(),
+            frames => format!("latency {frames} (taken out)"),
+        };
+        let predelay = match render.predelay {
+            0.0 => String::new(),
+            seconds => format!(", pre-delay {:.1} ms", 1e3 * seconds),
+        };
+        let tail = match (render.mode, render.tail, tail) {
+            (Mode::Full, Tail::Down(db), _) => format!("tail down to {}", decibels(db)),
+            (Mode::Full, _, Some(0)) => "no tail".to_owned(),
+            (Mode::Full, _, Some(tail)) => {
+                format!("tail {:.3} s", output.rate.seconds(*tail as usize))
+            }
+            (mode, ..) => format!("mode {mode}"),
+        };
+        format!(
+            "{}: {}, {} ch, {} * {}: {} ch, {:.3} s{resampled} -> {}: {} ch, {}; {routing}; {latency}; {mix}{predelay}; gain {}; {tail}",
+            self.args.input.display(),
+            input.rate,
+            input.channels,
+            input.format,
+            self.ir.name(),
+            self.ir.channel_count(),
+            from.seconds(frames),
+            self.args.output.display(),
+            output.channels,
+            output.format,
+            factor(render.gain),
+        )
+    }
+
+    /// What happened that was not ordered.
+    fn tell_notes(&self, report: &Report) {
+        let levels = &report.levels;
+        let input = self.args.input.display();
+        let output = self.args.output.display();
+        if let Some((frame, channel)) = report.replaced.first {
+            tell(format!(
+                "note: {input}: {} sample(s) were no numbers (NaN or infinity) and became 0, the first at frame {frame} of channel {channel}, counted from 0",
+                report.replaced.count,
+            ));
+        }
+        if report.guard_db != 0.0 {
+            tell(format!(
+                "note: {output}: --guard applied {}, gain {} in all",
+                decibels(report.guard_db),
+                decibels(report.gain_db),
+            ));
+        }
+        if levels.dithered > 0 {
+            tell(format!(
+                "note: {output}: rounded to {} with dither",
+                self.format
+            ));
+        }
+        if self.format == SampleFormat::F32 && levels.peak() > 1.0 {
+            let peak = decibels(20.0 * levels.peak().log10());
+            tell(format!(
+                "note: {output}: peak {peak} over full scale, which f32 holds and a loudspeaker does not"
+            ));
+        }
+    }
+
+    fn print_json(&self, settled: &Settled, report: &Report) -> Result<(), Failure> {
+        let (ir_rate, ir_frames) = self.measured;
+        let Settled {
+            input,
+            output,
+            routing,
+            latency,
+            ..
+        } = settled;
+        let levels = &report.levels;
+        // JSON has no infinity.
+        let finite = |value: f64| value.is_finite().then_some(value);
+        let peak_db = finite(20.0 * levels.peak().log10());
+        let first = report.replaced.first;
+        let json = serde_json::json!({
+            "input": {
+                "file": self.args.input.to_string_lossy(),
+                "rate": input.rate.hz(),
+                "channels": input.channels,
+                "format": input.format.to_string(),
+                "frames": report.frames_in,
+                "nonfinite": report.replaced.count,
+                "first_nonfinite": first.map(|(frame, channel)| {
+                    serde_json::json!({ "frame": frame, "channel": channel })
+                }),
+            },
+            "ir": {
+                "name": self.ir.name(),
+                "rate": ir_rate.hz(),
+                "channels": self.ir.channel_count(),
+                "frames": ir_frames,
+                "resampled_to": (ir_rate != input.rate).then_some(input.rate.hz()),
+                "frames_used": self.ir.frames(),
+            },
+            "output": {
+                "file": self.args.output.to_string_lossy(),
+                "rate": output.rate.hz(),
+                "channels": output.channels,
+                "format": output.format.to_string(),
+                "frames": report.frames_out,
+                "peak": finite(levels.peak()),
+                "peak_db": peak_db,
+                "clipped": levels.clipped,
+                "dithered": levels.dithered,
+            },
+            "mode": self.render.mode.to_string(),
+            "routing": routing,
+            "latency": latency,
+            "dry": self.render.dry,
+            "wet": self.render.wet,
+            "gain_db": finite(report.gain_db),
+            "guard_db": report.guard_db,
+            "predelay": self.render.predelay,
+            "tail": report.tail,
+            "seconds": report.elapsed.as_secs_f64(),
+        });
+        if self.args.output == Path::new("-") {
+            let _ = writeln!(std::io::stderr(), "{json}");
+            return Ok(());
+        }
+        print(|out| writeln!(out, "{json}"))
+    }
+}
+
+/// What the session made of options and files.
+struct Settled {
+    input: Spec,
+    output: Spec,
+    routing: String,
+    latency: usize,
+    tail: Option<u64>,
+}
+
+/// A factor in dB, with a word for what dB cannot say.
+fn factor(factor: f64) -> String {
+    let db = decibels(20.0 * factor.abs().log10());
+    match factor {
+        0.0 => "off".to_owned(),
+        f if f < 0.0 => format!("{db} inverted"),
+        _ => db,
+    }
+}
+
+/// A pipe whose reader has gone needs no message.
+fn quiet_if_left(error: WriteError) -> Failure {
+    match error {
+        WriteError::BrokenPipe { .. } => Failure::Told,
+        other => other.into(),
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(frames: Option<u64>, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    match frames {
+        Some(frames) => {
+            let bar = ProgressBar::new(frames);
+            let style = ProgressStyle::with_template("{wide_bar} {percent} % {eta}");
+            style
+                .map(|style| bar.clone().with_style(style))
+                .unwrap_or(bar)
+        }
+        None => ProgressBar::new_spinner(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_a_word_a_duration_or_a_level() {
+        assert_eq!(tail("full"), Ok(Tail::Full));
+        assert_eq!(tail("cut"), Ok(Tail::Cut));
+        assert_eq!(tail("2.5s"), Ok(Tail::Seconds(2.5)));
+        assert!(matches!(tail("-60dB"), Ok(Tail::Down(db)) if (db + 60.0).abs() < 1e-9));
+        for wrong in ["", "long", "-1s", "6dB", "0dB", "dB", "2.5"] {
+            assert!(tail(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_factor_is_told_in_words_where_decibels_fail() {
+        assert_eq!(factor(0.0), "off");
+        assert_eq!(factor(-1.0), "0.0 dB inverted");
+        assert_eq!(factor(0.5), "-6.0 dB");
+    }
+}

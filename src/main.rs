@@ -1,0 +1,5 @@
+//! The command line tool; everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    faltung::cli::main()
+}
