@@ -3,8 +3,10 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use num_traits::{Float, FromPrimitive, Signed};
+use num_traits::{FromPrimitive, Signed};
 use thiserror::Error;
+
+use crate::kernel::Vectors;
 
 mod sealed {
     pub trait Sealed {}
@@ -15,23 +17,41 @@ mod sealed {
 /// A floating-point sample: `f32` (the default everywhere) or `f64`. Sealed.
 pub trait Sample:
     sealed::Sealed
-    + Float
+    + Vectors
     + FromPrimitive
     + Signed
     + std::ops::AddAssign
     + std::ops::MulAssign
     + std::iter::Sum
-    + Default
-    + fmt::Debug
     + fmt::Display
-    + Send
-    + Sync
-    + 'static
 {
     /// Rounds to the nearest representable value.
     fn of(value: f64) -> Self;
     /// The same value in double precision.
     fn wide(self) -> f64;
+    /// The least magnitude that is not zero (infinity where all are) and the largest (not finite
+    /// where one is not).
+    #[doc(hidden)]
+    fn magnitudes(samples: &[Self]) -> (Self, Self);
+}
+
+/// On the bits, whose order as integers is that of the magnitudes: this becomes vector code
+/// where the comparison of floats would not.
+macro_rules! magnitudes {
+    ($bits:ty) => {
+        #[inline(always)]
+        fn magnitudes(samples: &[Self]) -> (Self, Self) {
+            let infinity = Self::INFINITY.to_bits() as $bits;
+            let (mut least, mut most) = (infinity, 0);
+            for x in samples {
+                let magnitude = x.to_bits() as $bits & <$bits>::MAX;
+                let nonzero = if magnitude == 0 { infinity } else { magnitude };
+                least = least.min(nonzero);
+                most = most.max(magnitude);
+            }
+            (Self::from_bits(least as _), Self::from_bits(most as _))
+        }
+    };
 }
 
 impl Sample for f32 {
@@ -43,6 +63,7 @@ impl Sample for f32 {
     fn wide(self) -> f64 {
         f64::from(self)
     }
+    magnitudes!(i32);
 }
 
 impl Sample for f64 {
@@ -54,6 +75,7 @@ impl Sample for f64 {
     fn wide(self) -> f64 {
         self
     }
+    magnitudes!(i64);
 }
 
 /// What is wrong with audio that was put together by hand.

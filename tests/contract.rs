@@ -1,8 +1,8 @@
 //! The contract: what holds for every partition scheme and every sample type.
 
 use faltung::{
-    Convolver, Latency, MatrixConvolver, Method, Mode, Partition, Plan, Route, Routing, Sample,
-    convolve, convolve_with,
+    Convolver, Cpu, Latency, MatrixConvolver, Method, Mode, Partition, Plan, Route, Routing,
+    Sample, convolve, convolve_with,
 };
 
 /// A small generator of its own, so that a failure can be repeated.
@@ -89,12 +89,16 @@ fn drain_in<T: Sample>(convolver: &mut Convolver<T>, piece: usize, out: &mut Vec
     }
 }
 
-fn build<T: Sample>(partition: Partition, latency: Latency, h: &[T]) -> Convolver<T> {
-    Convolver::builder()
-        .partition(partition)
-        .latency(latency)
-        .build(h)
-        .unwrap()
+fn build<T: Sample>(plan: Plan, latency: Latency, h: &[T]) -> Convolver<T> {
+    let plan = plan.with_capacity(h.len()).with_latency(latency);
+    plan.prepare(h).unwrap().into()
+}
+
+/// Each path through the kernels that this machine can take, forced in turn.
+fn each_cpu(partition: Partition, promise: impl Fn(Plan)) {
+    for cpu in Cpu::available() {
+        promise(Plan::new(1).with_partition(partition).with_cpu(cpu));
+    }
 }
 
 /// (input, response) lengths: one tap, shorter and longer than a block, not a multiple of it.
@@ -110,12 +114,12 @@ const LENGTHS: [(usize, usize); 9] = [
     (20_000, 9001),
 ];
 
-fn blocks_and_tail_equal_the_whole<T: Sample>(partition: Partition) {
+fn blocks_and_tail_equal_the_whole<T: Sample>(plan: Plan) {
     for latency in [Latency::Zero, Latency::AtMost(64), Latency::AtMost(5000)] {
         let mut noise = Noise(1);
         for (n, m) in LENGTHS {
             let (x, h) = (noise.samples::<T>(n), noise.response::<T>(m));
-            let mut convolver = build(partition, latency, &h);
+            let mut convolver = build(plan, latency, &h);
             let calls = noise.calls(n, 700);
             let mut out = stream(&mut convolver, &x, &calls);
             drain_in(&mut convolver, 97, &mut out);
@@ -141,12 +145,12 @@ fn blocks_and_tail_equal_the_whole<T: Sample>(partition: Partition) {
     }
 }
 
-fn chopping_changes_no_bit<T: Sample>(partition: Partition) {
+fn chopping_changes_no_bit<T: Sample>(plan: Plan) {
     for latency in [Latency::Zero, Latency::AtMost(512)] {
         let mut noise = Noise(2);
         let n = 12_000;
         let (x, h) = (noise.samples::<T>(n), noise.response::<T>(5001));
-        let mut convolver = build(partition, latency, &h);
+        let mut convolver = build(plan, latency, &h);
         let mut whole = stream(&mut convolver, &x, &[n]);
         drain_in(&mut convolver, 100_000, &mut whole);
         let choppings = [
@@ -182,10 +186,10 @@ fn chopping_changes_no_bit<T: Sample>(partition: Partition) {
     }
 }
 
-fn in_place_and_a_clone_give_the_same_bits<T: Sample>(partition: Partition) {
+fn in_place_and_a_clone_give_the_same_bits<T: Sample>(plan: Plan) {
     let mut noise = Noise(3);
     let (x, h) = (noise.samples::<T>(3000), noise.response::<T>(1500));
-    let mut convolver = build(partition, Latency::Zero, &h);
+    let mut convolver = build(plan, Latency::Zero, &h);
     let mut twin = convolver.clone();
     let out = stream(&mut convolver, &x, &[1000, 2000]);
     let mut block = x.clone();
@@ -194,15 +198,15 @@ fn in_place_and_a_clone_give_the_same_bits<T: Sample>(partition: Partition) {
     assert_eq!(out, block);
 }
 
-fn a_reset_convolver_is_a_new_one<T: Sample>(partition: Partition) {
+fn a_reset_convolver_is_a_new_one<T: Sample>(plan: Plan) {
     let mut noise = Noise(4);
     let (x, h) = (noise.samples::<T>(7000), noise.response::<T>(3000));
-    let mut used = build(partition, Latency::Zero, &h);
+    let mut used = build(plan, Latency::Zero, &h);
     stream(&mut used, &noise.samples(4321), &[4321]);
     used.process(&[T::nan()], &mut [T::zero()]);
     used.reset();
     assert_eq!(used.drain(&mut [T::zero(); 10]), 0);
-    let mut fresh = build(partition, Latency::Zero, &h);
+    let mut fresh = build(plan, Latency::Zero, &h);
     let (mut a, mut b) = (
         stream(&mut used, &x, &[7000]),
         stream(&mut fresh, &x, &[7000]),
@@ -212,10 +216,10 @@ fn a_reset_convolver_is_a_new_one<T: Sample>(partition: Partition) {
     assert_eq!(a, b);
 }
 
-fn a_tail_may_be_left_and_the_stream_goes_on<T: Sample>(partition: Partition) {
+fn a_tail_may_be_left_and_the_stream_goes_on<T: Sample>(plan: Plan) {
     let mut noise = Noise(5);
     let (x, h) = (noise.samples::<T>(2000), noise.response::<T>(900));
-    let mut convolver = build(partition, Latency::Zero, &h);
+    let mut convolver = build(plan, Latency::Zero, &h);
     let mut out = stream(&mut convolver, &x[..1000], &[1000]);
     let mut gap = [T::zero(); 300];
     assert_eq!(convolver.drain(&mut gap), 300);
@@ -223,13 +227,13 @@ fn a_tail_may_be_left_and_the_stream_goes_on<T: Sample>(partition: Partition) {
     out.extend(stream(&mut convolver, &x[1000..], &[1000]));
     drain_in(&mut convolver, 64, &mut out);
     let with_gap = [&x[..1000], &[T::zero(); 300], &x[1000..]].concat();
-    let mut whole = build(partition, Latency::Zero, &h);
+    let mut whole = build(plan, Latency::Zero, &h);
     let mut want = stream(&mut whole, &with_gap, &[2300]);
     drain_in(&mut whole, 1000, &mut want);
     assert_eq!(out, want);
 }
 
-fn a_fault_passes<T: Sample>(partition: Partition) {
+fn a_fault_passes<T: Sample>(plan: Plan) {
     for latency in [Latency::Zero, Latency::AtMost(128)] {
         for (at, fault) in [
             (0, T::nan()),
@@ -244,9 +248,9 @@ fn a_fault_passes<T: Sample>(partition: Partition) {
             let mut silenced = x.clone();
             silenced[at] = T::zero();
             let calls = noise.calls(5000, 200);
-            let mut convolver = build(partition, latency, &h);
+            let mut convolver = build(plan, latency, &h);
             let harmed = stream(&mut convolver, &faulty, &calls);
-            let clean = stream(&mut build(partition, latency, &h), &silenced, &calls);
+            let clean = stream(&mut build(plan, latency, &h), &silenced, &calls);
             let first = at + convolver.latency();
             for k in 0..5000 {
                 if (first..first + m).contains(&k) {
@@ -259,9 +263,9 @@ fn a_fault_passes<T: Sample>(partition: Partition) {
     }
 }
 
-fn a_matrix_is_the_sum_of_its_routes<T: Sample>(partition: Partition) {
+fn a_matrix_is_the_sum_of_its_routes<T: Sample>(plan: Plan) {
     let mut noise = Noise(7);
-    let plan = Plan::new(1200).with_partition(partition);
+    let plan = plan.with_capacity(1200);
     let irs = [
         noise.response::<T>(1200),
         noise.response::<T>(300),
@@ -347,18 +351,39 @@ macro_rules! contract {
     (@each $partition:expr, $($promise:ident)*) => {
         mod in_f32 {
             use super::*;
-            $(#[test] fn $promise() { super::super::$promise::<f32>($partition); })*
+            $(#[test] fn $promise() { each_cpu($partition, super::super::$promise::<f32>); })*
         }
         mod in_f64 {
             use super::*;
-            $(#[test] fn $promise() { super::super::$promise::<f64>($partition); })*
+            $(#[test] fn $promise() { each_cpu($partition, super::super::$promise::<f64>); })*
         }
     };
 }
 
 contract!(automatic, Partition::Auto);
 contract!(direct, Partition::Direct);
-contract!(uniform_2, Partition::Uniform { block: 2 });
+contract!(uniform_16, Partition::Uniform { block: 16 });
+contract!(
+    levels_16_16_times,
+    Partition::Levels {
+        first: 16,
+        growth: 16
+    }
+);
+contract!(
+    levels_64_512_4096,
+    Partition::Levels {
+        first: 64,
+        growth: 8
+    }
+);
+contract!(
+    levels_32_twice,
+    Partition::Levels {
+        first: 32,
+        growth: 2
+    }
+);
 contract!(uniform_64, Partition::Uniform { block: 64 });
 contract!(uniform_512, Partition::Uniform { block: 512 });
 contract!(uniform_8192, Partition::Uniform { block: 8192 });

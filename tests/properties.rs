@@ -37,7 +37,7 @@ fn partition() -> impl Strategy<Value = Partition> {
     prop_oneof![
         Just(Partition::Auto),
         Just(Partition::Direct),
-        (1u32..12).prop_map(|power| Partition::Uniform { block: 1 << power }),
+        (4u32..12).prop_map(|power| Partition::Uniform { block: 1 << power }),
     ]
 }
 

@@ -3,8 +3,9 @@
 use num_complex::Complex;
 use thiserror::Error;
 
-use super::fft::Fft;
+use super::convolver::Convolver;
 use super::mode::Mode;
+use super::plan::{Latency, Partition, Plan};
 use crate::signal::Sample;
 
 /// Why two clips cannot be convolved.
@@ -48,9 +49,10 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     /// The full convolution by FFT, `short` being the shorter input; `None` for integers.
     #[doc(hidden)]
     fn by_fft(long: &[Self], short: &[Self]) -> Option<Vec<Self>>;
-    /// Real products that stand for one product of this type; 0 where no FFT may be used.
+    /// Weight of a product of the direct sum beside an operation of the FFT; 0 where no FFT may
+    /// be used.
     #[doc(hidden)]
-    const PRODUCTS: usize;
+    const WEIGHT: f64;
 }
 
 macro_rules! integer {
@@ -58,7 +60,7 @@ macro_rules! integer {
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const ZERO: Self = 0;
-            const PRODUCTS: usize = 0;
+            const WEIGHT: f64 = 0.0;
             #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self.wrapping_add(a.wrapping_mul(b))
@@ -72,11 +74,11 @@ macro_rules! integer {
 integer!(i8 i16 i32 i64 u8 u16 u32 u64);
 
 macro_rules! float {
-    ($($t:ty)*) => {$(
+    ($($t:ty: $weight:expr),*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const ZERO: Self = 0.0;
-            const PRODUCTS: usize = 1;
+            const WEIGHT: f64 = $weight;
             #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self + a * b
@@ -88,7 +90,7 @@ macro_rules! float {
         impl sealed::Sealed for Complex<$t> {}
         impl Element for Complex<$t> {
             const ZERO: Self = Complex::new(0.0, 0.0);
-            const PRODUCTS: usize = 4;
+            const WEIGHT: f64 = $weight;
             #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self + a * b
@@ -100,7 +102,7 @@ macro_rules! float {
         }
     )*};
 }
-float!(f32 f64);
+float!(f32: 0.3, f64: 0.5);
 
 /// Discrete convolution of `a` and `v`: what `numpy.convolve(a, v, mode)` gives.
 ///
@@ -127,8 +129,9 @@ pub fn convolve<E: Element>(a: &[E], v: &[E], mode: Mode) -> Result<Vec<E>, Conv
 ///
 /// The rule of `Auto`, for lengths L >= S: integers, and inputs with S <= 32, take the direct
 /// sum of L x S products. Floats and complex take overlap-save by FFT when its estimated cost,
-/// `(L + S) / B` blocks of `B (2 log2 B + 16)` operations with B from S up to 8 S (whichever is
-/// cheapest), is below L x S operations of half the weight (the direct sum runs in vectors).
+/// `300 B` operations to set up and `(L + S) / B` blocks of `B (2 log2 B + 16)` operations, with B
+/// from S up to 8 S (whichever is cheapest), is below L x S products of the weight 0.3 (`f32`) or
+/// 0.5 (`f64`): the direct sum runs in vectors. So 1,000 x 1,000 is about where they meet.
 ///
 /// Rounding of the FFT is relative to the norms of the inputs, max |error| <=
 /// 8 eps log2(FFT length) ||a|| ||v||, where the direct sum's is relative to the products that
@@ -151,9 +154,9 @@ pub fn convolve_with<E: Element>(
     let (long, short) = if v.len() > a.len() { (v, a) } else { (a, v) };
     let wanted = mode.range(long.len(), short.len());
     let use_fft = match method {
-        Method::Auto => E::PRODUCTS > 0 && fft_is_cheaper(long.len(), short.len()),
+        Method::Auto => fft_is_cheaper(E::WEIGHT, long.len(), short.len()),
         Method::Direct => false,
-        Method::Fft if E::PRODUCTS == 0 => return Err(ConvolveError::FftOnIntegers),
+        Method::Fft if E::WEIGHT == 0.0 => return Err(ConvolveError::FftOnIntegers),
         Method::Fft => true,
     };
     if use_fft && let Some(mut full) = E::by_fft(long, short) {
@@ -166,23 +169,31 @@ pub fn convolve_with<E: Element>(
     Ok(out)
 }
 
+/// Operations for each frame of the block before the first one is transformed.
+const SET_UP: f64 = 300.0;
+
 fn block_cost(block: usize) -> f64 {
     block as f64 * (2.0 * (block as f64).log2() + 16.0)
 }
 
 /// The block of overlap-save that costs least, and its cost.
 fn best_block(long: usize, short: usize) -> (usize, f64) {
-    let cost = |block: usize| (long + short).div_ceil(block) as f64 * block_cost(block);
-    let smallest = short.next_power_of_two().max(2);
+    let cost = |block: usize| {
+        let blocks = (long + short).div_ceil(block);
+        SET_UP * block as f64 + blocks as f64 * block_cost(block)
+    };
+    let smallest = short
+        .next_power_of_two()
+        .clamp(Plan::MIN_BLOCK, Plan::MAX_BLOCK);
     (0..4)
-        .map(|doubled| smallest << doubled)
+        .map(|doubled| (smallest << doubled).min(Plan::MAX_BLOCK))
         .map(|block| (block, cost(block)))
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .expect("four candidates")
 }
 
-fn fft_is_cheaper(long: usize, short: usize) -> bool {
-    short > 32 && best_block(long, short).1 < 0.5 * long as f64 * short as f64
+fn fft_is_cheaper(weight: f64, long: usize, short: usize) -> bool {
+    short > 32 && best_block(long, short).1 < weight * long as f64 * short as f64
 }
 
 /// out[k] = sum over j of short[j] long[from + k - j], one run over j for each tile of outputs.
@@ -233,31 +244,21 @@ fn with_faults_apart<E: Element>(
     out
 }
 
-/// Overlap-save with one partition (Stockham 1966); the full convolution.
+/// Overlap-save with blocks of the cheapest size (Stockham 1966); the full convolution.
 fn overlap_save<T: Sample + Element>(long: &[T], short: &[T]) -> Vec<T> {
     let (block, _) = best_block(long.len(), short.len());
-    let fft = Fft::<T>::new(block);
-    let zero = Complex::new(T::zero(), T::zero());
-    let mut scratch = vec![zero; fft.scratch_len()];
-    let (mut taps, mut work) = (vec![zero; block], vec![zero; block]);
-    fft.partition(short, &mut taps, &mut scratch);
-
-    let mut out = vec![T::zero(); long.len() + short.len() - 1];
-    let (mut previous, mut current) = (vec![T::zero(); block], vec![T::zero(); block]);
-    let mut valid = vec![T::zero(); block];
-    for (index, out) in out.chunks_mut(block).enumerate() {
-        std::mem::swap(&mut previous, &mut current);
-        let rest = &long[(index * block).min(long.len())..];
-        let fresh = rest.len().min(block);
-        current[..fresh].copy_from_slice(&rest[..fresh]);
-        current[fresh..].fill(T::zero());
-        fft.forward(&previous, &current, &mut work, &mut scratch);
-        for (x, &h) in work.iter_mut().zip(&taps) {
-            *x = *x * h;
-        }
-        fft.inverse(&mut work, &mut valid, &mut scratch);
-        out.copy_from_slice(&valid[..out.len()]);
-    }
+    let plan = Plan::new(short.len())
+        .with_partition(Partition::Uniform { block })
+        .with_latency(Latency::AtMost(block));
+    let prepared = plan
+        .prepare(short)
+        .expect("finite, and neither empty nor too long");
+    let mut convolver = Convolver::from(prepared);
+    let mut out = vec![T::zero(); block + long.len() + short.len() - 1];
+    let (body, tail) = out.split_at_mut(long.len());
+    convolver.process(long, body);
+    convolver.drain(tail);
+    out.drain(..block);
     out
 }
 

@@ -1,8 +1,10 @@
 //! The convolvers that a program holds: one channel, or a matrix of them.
 
+use super::cost::Counts;
 use super::engine::Engine;
 use super::plan::{BuildError, Latency, Partition, Plan, Prepared};
 use super::routing::Routing;
+use crate::kernel::Cpu;
 use crate::signal::Sample;
 
 /// One channel through one impulse response, block by block.
@@ -112,6 +114,12 @@ impl<T: Sample> Convolver<T> {
     pub fn tail_len(&self) -> usize {
         self.engine.tail()
     }
+
+    /// Work done so far, counted, in units of the cost model; for tests of how evenly it falls.
+    #[doc(hidden)]
+    pub fn counted_work(&self) -> u64 {
+        self.engine.work()
+    }
 }
 
 impl<T: Sample> From<Prepared<T>> for Convolver<T> {
@@ -139,6 +147,7 @@ pub struct Builder {
     capacity: Option<usize>,
     latency: Latency,
     partition: Partition,
+    cpu: Option<Cpu>,
 }
 
 impl Builder {
@@ -161,6 +170,14 @@ impl Builder {
         Self { partition, ..self }
     }
 
+    /// Instructions that are used, instead of the best that this machine has.
+    pub fn cpu(self, cpu: Cpu) -> Self {
+        Self {
+            cpu: Some(cpu),
+            ..self
+        }
+    }
+
     /// Prepares the response and builds the convolver.
     ///
     /// # Errors
@@ -169,6 +186,7 @@ impl Builder {
         Plan::new(self.capacity.unwrap_or(ir.len()))
             .with_latency(self.latency)
             .with_partition(self.partition)
+            .with_cpu(self.cpu.unwrap_or_else(Cpu::detect))
             .prepare(ir)
             .map(Convolver::from)
     }
@@ -206,8 +224,8 @@ impl<T: Sample> MatrixConvolver<T> {
         routing: &Routing,
     ) -> Result<Self, BuildError> {
         // Counts first: they are cheaper to check than responses to prepare.
-        routing.routes(inputs, irs.len())?;
-        Self::from_prepared(inputs, &plan.prepare_all(irs)?, routing)
+        let counts = Counts::new(inputs, irs.len(), routing)?;
+        Self::from_prepared(inputs, &plan.prepare_for(irs, counts)?, routing)
     }
 
     /// Connects responses that one plan has prepared.
@@ -242,6 +260,12 @@ impl<T: Sample> MatrixConvolver<T> {
     /// response's length - 1.
     pub fn tail_len(&self) -> usize {
         self.engine.tail()
+    }
+
+    /// Work done so far, counted, in units of the cost model; for tests of how evenly it falls.
+    #[doc(hidden)]
+    pub fn counted_work(&self) -> u64 {
+        self.engine.work()
     }
 
     /// Forgets all input, as if just built.

@@ -1,54 +1,74 @@
 //! Ring of past input spectra: the frequency-domain delay line.
 
-use num_complex::Complex;
+use super::spectra::Spectra;
+use crate::kernel::Scalar;
 
-use crate::signal::Sample;
-
-/// The latest spectra of one input at one level.
+/// The latest spectra of one input at one level. The ring runs backwards: the spectrum p blocks
+/// before the newest is in slot `(newest + p) % slots`.
 #[derive(Debug, Clone)]
 pub(crate) struct DelayLine<T> {
-    spectra: Vec<Complex<T>>,
-    block: usize,
-    /// Slot of the newest spectrum.
-    now: usize,
-    /// Spectra pushed since the last reset, at most as many as there are slots: what lies
-    /// further back is silence.
-    filled: usize,
+    spectra: Spectra<T>,
+    newest: usize,
+    /// Slots that hold nothing but silence, whatever is written in them, and their number.
+    silent: Vec<bool>,
+    silences: usize,
 }
 
-impl<T: Sample> DelayLine<T> {
-    pub fn new(block: usize, partitions: usize) -> Self {
+impl<T: Scalar> DelayLine<T> {
+    pub fn new(block: usize, slots: usize) -> Self {
         Self {
-            spectra: vec![Complex::new(T::zero(), T::zero()); block * partitions],
-            block,
-            now: 0,
-            filled: 0,
+            spectra: Spectra::new(block, slots),
+            newest: 0,
+            silent: vec![true; slots],
+            silences: slots,
         }
-    }
-
-    fn slots(&self) -> usize {
-        self.spectra.len() / self.block
     }
 
     /// Forgets everything, without touching the spectra.
     pub fn reset(&mut self) {
-        self.now = 0;
-        self.filled = 0;
+        self.silent.fill(true);
+        self.silences = self.silent.len();
     }
 
-    /// Makes room for the newest spectrum and gives its slot.
-    pub fn push(&mut self) -> &mut [Complex<T>] {
-        self.now = (self.now + 1) % self.slots();
-        self.filled = (self.filled + 1).min(self.slots());
-        &mut self.spectra[self.now * self.block..][..self.block]
+    /// Moves on by one block, of which it is known whether it is silent.
+    pub fn turn(&mut self, silent: bool) {
+        self.newest = self.newest.checked_sub(1).unwrap_or(self.silent.len() - 1);
+        let slot = &mut self.silent[self.newest];
+        self.silences = self.silences + usize::from(silent) - usize::from(*slot);
+        *slot = silent;
     }
 
-    /// The spectra from the newest to the oldest.
-    pub fn newest_first(&self) -> impl Iterator<Item = &[Complex<T>]> {
-        let slots = self.slots();
-        (0..self.filled).map(move |age| {
-            let slot = (self.now + slots - age) % slots;
-            &self.spectra[slot * self.block..][..self.block]
-        })
+    pub fn newest(&self) -> usize {
+        self.newest
+    }
+
+    pub fn spectra(&self) -> &Spectra<T> {
+        &self.spectra
+    }
+
+    pub fn spectra_mut(&mut self) -> &mut Spectra<T> {
+        &mut self.spectra
+    }
+
+    /// Whether the newest spectrum is silent.
+    pub fn newest_is_silent(&self) -> bool {
+        self.silent[self.newest]
+    }
+
+    /// Whether no slot is silent.
+    pub fn all_sound(&self) -> bool {
+        self.silences == 0
+    }
+
+    /// Whether every slot is silent.
+    pub fn all_silent(&self) -> bool {
+        self.silences == self.silent.len()
+    }
+
+    /// The slots from the newest to the oldest, and whether they are silent.
+    pub fn slots(&self) -> impl Iterator<Item = (usize, bool)> {
+        let (older, newer) = self.silent.split_at(self.newest);
+        let newer = newer.iter().enumerate().map(|(k, &s)| (self.newest + k, s));
+        newer.chain(older.iter().enumerate().map(|(k, &s)| (k, s)))
     }
 }

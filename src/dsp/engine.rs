@@ -1,19 +1,30 @@
 //! The running machine of a matrix of responses: writes inputs, emits outputs, keeps the grid.
 
-use super::direct::fir;
+use super::compiled::Compiled;
+use super::direct;
 use super::history::History;
 use super::level::Level;
 use super::plan::{BuildError, Prepared};
+use super::product::Path;
 use super::routing::{Route, Routing};
+use super::scheme::Pace;
+use crate::kernel::Cpu;
 use crate::signal::Sample;
 
 /// What every face of the convolver drives. A caller's block is cut into segments that do not
 /// cross the grid of the smallest level; for each segment all inputs are written, then all
 /// outputs emitted, then the position advances.
+///
+/// The levels' work is spread evenly over the frames, with the earliest deadline first: as each
+/// level's deadline is its next block and block sizes divide one another, that order meets all
+/// of them at a constant rate of work (Liu & Layland 1973).
 #[derive(Debug, Clone)]
 pub(crate) struct Engine<T: Sample> {
+    cpu: Cpu,
+    compiled: &'static Compiled<T>,
     latency: usize,
     tail: usize,
+    /// Frames of the smallest level's block; a power of two, as all blocks are.
     granule: usize,
     /// Frames since the last reset.
     position: usize,
@@ -22,47 +33,76 @@ pub(crate) struct Engine<T: Sample> {
     histories: Vec<History<T>>,
     /// The routes to each output, with their responses.
     routes: Vec<Vec<(Route, Prepared<T>)>>,
+    /// In order of size.
     levels: Vec<Level<T>>,
+    /// Work per frame that keeps every deadline, and what is due now; both scaled by `SCALE`.
+    rate: i64,
+    due: i64,
+    /// All work so far, in units of `Level::work`.
+    work: u64,
     /// For each output the frame up to which an input fault harms it.
     harmed_until: Vec<usize>,
     scratch: Vec<T>,
+    /// One route's share of the head.
+    head: Vec<T>,
 }
+
+const SCALE: i64 = 1 << 16;
+
+/// A task's share of the work is that of so many frames: small beside a call of 64.
+const TASK: i64 = 16;
 
 impl<T: Sample> Engine<T> {
     pub fn new(inputs: usize, irs: &[Prepared<T>], routing: &Routing) -> Result<Self, BuildError> {
         let list = routing.routes(inputs, irs.len())?;
-        let layout = irs[0].layout.clone();
-        if irs.iter().any(|ir| *ir.layout != *layout) {
+        let (layout, cpu) = (irs[0].layout.clone(), irs[0].cpu);
+        if irs.iter().any(|ir| ir.cpu != cpu || *ir.layout != *layout) {
             return Err(BuildError::MixedPlans);
         }
         let outputs = routing.outputs(inputs, irs.len());
-        let mut routes = vec![Vec::new(); outputs];
+        let mut routes: Vec<Vec<(Route, Prepared<T>)>> = vec![Vec::new(); outputs];
         for route in list {
             routes[route.output].push((route, irs[route.ir].clone()));
         }
         let granule = layout.granule();
-        let largest = layout.levels.iter().map(|l| l.block).max();
-        let history = History::new(
-            layout.head,
-            largest.unwrap_or(granule),
-            granule,
-            layout.latency,
-        );
-        let levels = layout.levels.iter().enumerate();
+        // While a level works on two blocks, up to one more comes in.
+        let blocks = layout.levels.last().map_or(granule, |l| 4 * l.block);
+        let history = History::new(cpu, layout.head, blocks, granule, layout.latency);
+        let levels = layout.levels.iter().enumerate().map(|(index, &shape)| {
+            let path = |(route, prepared): &(Route, Prepared<T>)| Path {
+                input: route.input,
+                partitions: prepared.levels[index].clone(),
+            };
+            let paths = routes.iter().map(|r| r.iter().map(path).collect());
+            Level::new(cpu, shape, inputs, paths.collect())
+        });
+        let mut levels: Vec<Level<T>> = levels.collect();
+        let rate = |level: &Level<T>| (level.work_of_block() * SCALE) / level.block() as i64 + 1;
+        let spread = levels.iter().filter(|level| level.pace() == Pace::Spread);
+        let spread: i64 = spread.map(rate).sum();
+        let task = TASK * levels.iter().map(rate).sum::<i64>() / SCALE;
+        let spread_levels = levels
+            .iter_mut()
+            .filter(|level| level.pace() == Pace::Spread);
+        spread_levels.for_each(|level| level.cut(task.try_into().unwrap_or(u32::MAX)));
         let longest = irs.iter().map(Prepared::frames).max().unwrap_or(1);
         Ok(Self {
+            cpu,
+            compiled: Compiled::table(),
             latency: layout.latency,
             tail: longest - 1,
             granule,
             position: 0,
             pending: 0,
             histories: vec![history; inputs],
+            rate: spread,
+            due: 0,
+            work: 0,
             routes,
-            levels: levels
-                .map(|(index, &shape)| Level::new(index, shape, inputs, outputs))
-                .collect(),
+            levels,
             harmed_until: vec![0; outputs],
             scratch: vec![T::zero(); granule],
+            head: vec![T::zero(); granule],
         })
     }
 
@@ -86,9 +126,14 @@ impl<T: Sample> Engine<T> {
         self.pending
     }
 
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
     pub fn reset(&mut self) {
         self.position = 0;
         self.pending = 0;
+        self.due = 0;
         self.histories.iter_mut().for_each(History::reset);
         self.levels.iter_mut().for_each(Level::reset);
         self.harmed_until.fill(0);
@@ -96,7 +141,7 @@ impl<T: Sample> Engine<T> {
 
     /// Frames up to the next point of the grid, at most `frames`.
     pub fn segment(&self, frames: usize) -> usize {
-        frames.min(self.granule - self.position % self.granule)
+        frames.min(self.granule - (self.position & (self.granule - 1)))
     }
 
     /// Working space for one segment, to be handed back by [`restore`](Self::restore).
@@ -115,14 +160,25 @@ impl<T: Sample> Engine<T> {
 
     /// Makes one output's frames of this segment; every input must have been written.
     pub fn emit(&mut self, output: usize, target: &mut [T]) {
-        target.fill(T::zero());
+        let mut first = true;
         for (route, prepared) in &self.routes[output] {
-            let taps = &prepared.head[..];
-            if !taps.is_empty() {
-                let history = &self.histories[route.input];
-                let recent = history.recent(self.position, taps.len() - 1, target.len());
-                fir(taps, recent, target);
+            let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
+            let lookback = taps.len().saturating_sub(1);
+            if taps.is_empty() || history.is_silent_since(self.position.saturating_sub(lookback)) {
+                continue;
             }
+            let recent = history.recent(self.position, lookback, target.len());
+            if std::mem::take(&mut first) {
+                (self.compiled.fir)(self.cpu, taps, recent, target);
+            } else {
+                let share = &mut self.head[..target.len()];
+                (self.compiled.fir)(self.cpu, taps, recent, share);
+                add(share, target);
+            }
+            self.work += direct::cost(taps.len(), target.len());
+        }
+        if first {
+            target.fill(T::zero());
         }
         for level in &self.levels {
             level.add(output, self.position, target);
@@ -130,13 +186,30 @@ impl<T: Sample> Engine<T> {
         self.mark_faults(output, target);
     }
 
-    /// The segment is done.
+    /// The segment is done: does the work that falls to it.
     pub fn advance(&mut self, frames: usize) {
         self.position += frames;
-        for level in &mut self.levels {
-            if self.position.is_multiple_of(level.block()) {
-                level.turn(self.position, &self.histories, &self.routes);
+        self.due += self.rate * frames as i64;
+        let mut busy = 0;
+        while self.due > 0 {
+            let Some(level) = self.levels.get_mut(busy) else {
+                // All is done ahead of time; nothing can be due before the next block.
+                self.due = 0;
+                break;
+            };
+            match level.work(&self.histories) {
+                Some(work) => {
+                    self.due -= work * SCALE;
+                    self.work += work as u64;
+                }
+                None => busy += 1,
             }
+        }
+        for level in &mut self.levels {
+            if self.position & (level.block() - 1) != 0 {
+                break;
+            }
+            self.work += level.turn(self.position, &self.histories) as u64;
         }
     }
 
@@ -176,5 +249,11 @@ impl<T: Sample> Engine<T> {
                 *y = T::nan();
             }
         }
+    }
+}
+
+pub(crate) fn add<T: Sample>(share: &[T], target: &mut [T]) {
+    for (y, &x) in target.iter_mut().zip(share) {
+        *y += x;
     }
 }

@@ -1,141 +1,406 @@
-//! The transform of one block size, made for overlap-save of real blocks; hides the FFT crate.
+//! The transform of one block size, made for convolution.
 //!
-//! A window of overlap-save is a previous block p and a current block c of B real samples each.
-//! Read as p + c z^B and reduced modulo z^B - i it becomes u = p + i c: B complex points. A
-//! partition h of B real taps is itself. Modulo z^B - i, the product
-//! w h = y0 + y1 z^B + y2 z^2B becomes (y0 - y2) + i y1, so its imaginary part is y1, exactly the
-//! B valid samples of overlap-save (the right-angle convolution; Nussbaumer 1981).
+//! Overlap-save looks at two neighbouring blocks of B frames, the previous one p and the current
+//! one c. They make B complex points u = p + i c, a polynomial in z modulo z^B - i. A partition h
+//! of a response is a polynomial too. In the product, whatever passes z^B comes back times i:
 //!
-//! The product is taken pointwise at the B roots of z^B = i: a complex DFT of B points after a
-//! twist by exp(i pi n / 2B). There is no DC or Nyquist bin to treat apart.
+//!   (p + i c) h  mod  z^B - i  =  p h low - c h high  +  i (p h high + c h low)
+//!
+//! and the imaginary part, c h low + p h high, is exactly the B frames of output that belong to the
+//! current block (the "right-angle" convolution; Nussbaumer 1981). So one transform of B complex
+//! points serves where usually a real one of 2 B stands, with no DC or Nyquist bin apart and no
+//! bins to untangle.
+//!
+//! Forward, z^B - i is split into ever smaller factors z^m - w, each node of that tree with its own
+//! constant root, down to the bins, which are the values at the B roots of z^B = i; back, the same
+//! steps the other way. What order the bins have does not matter to a product: it is that of the
+//! tree, shuffled within a tile. Neither direction scales; [`Transform::response`] puts the 1/B
+//! into the response.
 
-use std::fmt;
-use std::sync::Arc;
+pub(crate) mod butterfly;
+mod pass;
+mod roots;
+#[cfg(test)]
+mod tests;
 
-use num_complex::Complex;
-use rustfft::FftPlanner;
-
+use super::compiled::Compiled;
+use super::product::{Sum, TILE};
+use crate::kernel::{self, Buffer, Cpu};
 use crate::signal::Sample;
+use pass::{ForwardLeaves, ForwardPass, InverseLeaves, InversePass, Piece};
+use roots::{LeafRoots, PassRoots};
+use std::ops::Range;
 
-/// Transforms of blocks of one size. Cheap to clone; holds no state.
-#[derive(Clone)]
-pub(crate) struct Fft<T> {
-    forward: Arc<dyn rustfft::Fft<T>>,
-    inverse: Arc<dyn rustfft::Fft<T>>,
-    /// exp(i pi n / 2B)
-    twist: Arc<[Complex<T>]>,
+/// Points that are worked on at once, down to the bins, because they stay in the nearest cache with
+/// their constants.
+const LOCAL: usize = 1024;
+
+/// Points whose local passes run one after the other, before their leaves.
+const GROUP: usize = 2048;
+
+/// Points in the butterflies of one step.
+const STEP: usize = 1024;
+
+/// The transform of blocks of one size: a plan, without state.
+#[derive(Clone, Debug)]
+pub struct Transform<T: 'static> {
+    compiled: &'static Compiled<T>,
+    block: usize,
+    cpu: Cpu,
+    /// Bins in a tile, and points in a leaf.
+    tile: usize,
+    /// Points between whose ends the work area has no gap.
+    local: usize,
+    passes: Vec<PassRoots<T>>,
+    leaves: LeafRoots<T>,
+    /// Depth first, as they run forward; the inverse runs them from the last to the first.
+    steps: Vec<Step>,
 }
 
-impl<T> fmt::Debug for Fft<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fft({})", self.twist.len())
+/// The butterflies of `nodes` nodes from `node` on, over their columns `from..from + len`, or a leaf.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// The pass; one past the last for leaves.
+    pass: u32,
+    node: u32,
+    nodes: u32,
+    from: u32,
+    len: u32,
+}
+
+impl<T: Sample> Transform<T> {
+    /// For blocks of `block` frames, a power of two from 16 on.
+    #[track_caller]
+    pub fn new(block: usize, cpu: Cpu) -> Self {
+        assert!(
+            block.is_power_of_two() && block >= 16,
+            "a block of {block} frames; it must be a power of two, 16 or more"
+        );
+        let cpu = cpu.at_most::<T>(block / TILE);
+        let tile = TILE * cpu.lanes::<T>();
+        let radices = radices(block / tile);
+        // The largest subtree that is local.
+        let mut local = block;
+        for radix in &radices {
+            if local > LOCAL {
+                local /= radix;
+            }
+        }
+        let (passes, leaves) = roots::tree(block, &radices, cpu.lanes::<T>());
+        let mut transform = Self {
+            compiled: Compiled::table(),
+            block,
+            cpu,
+            tile,
+            local,
+            passes,
+            leaves,
+            steps: Vec::new(),
+        };
+        transform.plan(0, 0, 1, block);
+        transform
     }
-}
 
-impl<T: Sample> Fft<T> {
-    /// For blocks of `block` frames, a power of two.
-    pub fn new(block: usize) -> Self {
-        let mut planner = FftPlanner::new();
-        let step = std::f64::consts::FRAC_PI_2 / block as f64;
-        let twist = (0..block).map(|n| {
-            let (sin, cos) = (step * n as f64).sin_cos();
-            Complex::new(T::of(cos), T::of(sin))
-        });
-        Self {
-            forward: planner.plan_fft_forward(block),
-            inverse: planner.plan_fft_inverse(block),
-            twist: twist.collect(),
+    /// Adds the steps of `nodes` nodes of pass `pass`, from `node` on, each of `points` points.
+    fn plan(&mut self, pass: usize, node: usize, nodes: usize, points: usize) {
+        let step = |node: usize, nodes: usize, from: usize, len: usize| Step {
+            pass: pass as u32,
+            node: node as u32,
+            nodes: nodes as u32,
+            from: from as u32,
+            len: len as u32,
+        };
+        let Some(radix) = self.passes.get(pass).map(|pass| pass.radix) else {
+            self.steps
+                .extend((node..node + nodes).map(|leaf| step(leaf, 1, 0, 1)));
+            return;
+        };
+        let columns = points / radix;
+        if points <= self.local {
+            // Neighbours that lie equally far apart, pass by pass.
+            let run = if points == self.local {
+                nodes
+            } else {
+                self.local / points
+            };
+            let run = run.min((STEP / points).max(1));
+            let firsts = (node..node + nodes).step_by(run);
+            self.steps
+                .extend(firsts.map(|first| step(first, run.min(node + nodes - first), 0, columns)));
+            self.plan(pass + 1, node * radix, nodes * radix, columns);
+        } else {
+            let len = columns.min(self.local).min(STEP / radix);
+            self.steps.extend(
+                (0..columns)
+                    .step_by(len)
+                    .map(|from| step(node, 1, from, len)),
+            );
+            let run = if columns > self.local {
+                1
+            } else {
+                (GROUP / columns).clamp(1, radix)
+            };
+            for child in (0..radix).step_by(run) {
+                self.plan(pass + 1, node * radix + child, run, columns);
+            }
         }
     }
 
-    /// Frames of a block, bins of a spectrum.
     pub fn block(&self) -> usize {
-        self.twist.len()
+        self.block
     }
 
-    /// Working space that both directions need, in complex values.
-    pub fn scratch_len(&self) -> usize {
-        self.forward
-            .get_inplace_scratch_len()
-            .max(self.inverse.get_inplace_scratch_len())
+    /// Samples of the work area, which carries a transform from step to step.
+    pub fn work_len(&self) -> usize {
+        self.block / self.local * self.local_stride()
     }
 
-    /// Spectrum of the window (`previous`, `current`).
+    /// Steps of one transform, the same number in both directions.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Does some steps of the transform of the blocks `prev` and `cur` into slot `slot` of `spectra`.
+    ///
+    /// Steps come in order and all of them make one transform; how they are cut into calls changes
+    /// no bit. `prev` and `cur` are read by early steps only, the slot is written by late ones.
     pub fn forward(
         &self,
-        previous: &[T],
-        current: &[T],
-        spectrum: &mut [Complex<T>],
-        scratch: &mut [Complex<T>],
+        steps: Range<usize>,
+        prev: &[T],
+        cur: &[T],
+        work: &mut [T],
+        spectra: &mut [T],
+        slot: usize,
     ) {
-        let points = previous.iter().zip(current).zip(self.twist.iter());
-        for (bin, ((&p, &c), &twist)) in spectrum.iter_mut().zip(points) {
-            *bin = Complex::new(p, c) * twist;
-        }
-        self.forward.process_with_scratch(spectrum, scratch);
+        (self.compiled.forward)(self, steps, prev, cur, work, spectra, slot);
     }
 
-    /// Spectrum of a partition of at most `block` taps, scaled so that
-    /// [`inverse`](Self::inverse) needs no scaling.
-    pub fn partition(&self, taps: &[T], spectrum: &mut [Complex<T>], scratch: &mut [Complex<T>]) {
-        let scale = T::of(1.0 / self.block() as f64);
-        spectrum.fill(Complex::new(T::zero(), T::zero()));
-        for (bin, (&tap, &twist)) in spectrum.iter_mut().zip(taps.iter().zip(self.twist.iter())) {
-            *bin = twist.scale(tap * scale);
-        }
-        self.forward.process_with_scratch(spectrum, scratch);
-    }
-
-    /// The valid samples of overlap-save; destroys the spectrum.
-    pub fn inverse(
+    pub(super) fn run_forward(
         &self,
-        spectrum: &mut [Complex<T>],
-        output: &mut [T],
-        scratch: &mut [Complex<T>],
+        steps: Range<usize>,
+        prev: &[T],
+        cur: &[T],
+        work: &mut [T],
+        spectra: &mut [T],
+        slot: usize,
     ) {
-        self.inverse.process_with_scratch(spectrum, scratch);
-        for (out, (bin, twist)) in output
-            .iter_mut()
-            .zip(spectrum.iter().zip(self.twist.iter()))
-        {
-            // imaginary part of bin * conj(twist)
-            *out = bin.im * twist.re - bin.re * twist.im;
+        let slots = spectra.len() >> (self.block.ilog2() + 1);
+        assert!(
+            prev.len() == self.block && cur.len() == self.block,
+            "a block of another size"
+        );
+        assert!(
+            slot < slots && spectra.len() == 2 * self.block * slots,
+            "no such slot"
+        );
+        let mut next = steps.start;
+        while next < steps.end {
+            let step = self.steps[next];
+            next += 1;
+            let (pass, node) = (step.pass as usize, step.node as usize);
+            if let Some(roots) = self.passes.get(pass) {
+                let piece = self.piece(step);
+                let source = Piece {
+                    starts: [step.from as usize; 2],
+                    stride: self.block >> roots.radix.ilog2(),
+                    ..piece
+                };
+                let body = ForwardPass {
+                    source: (pass == 0).then_some(([prev, cur], source)),
+                    work,
+                    piece,
+                    radix: roots.radix,
+                    roots: roots.of(node, step.nodes as usize),
+                };
+                kernel::run(self.cpu, body);
+            } else {
+                // Neighbouring leaves of one call run as one, as far as their input has no gap.
+                let first = next - 1;
+                while next < steps.end && self.steps[next].pass == step.pass {
+                    if self.begins_local(self.steps[next].node) {
+                        break;
+                    }
+                    next += 1;
+                }
+                let leaves = next - first;
+                let [re, im] = self.leaf_starts(node);
+                let source = if self.passes.is_empty() {
+                    [prev, cur]
+                } else {
+                    let len = leaves * self.tile;
+                    [&work[re..re + len], &work[im..im + len]]
+                };
+                let body = ForwardLeaves {
+                    source,
+                    leaves,
+                    first: self.leaves.first.of(node, leaves),
+                    rest: self.leaves.rest(node, leaves),
+                    spectra,
+                    start: (node * slots + slot) * 2 * self.tile,
+                    stride: slots * 2 * self.tile,
+                };
+                kernel::run(self.cpu, body);
+            }
         }
+    }
+
+    /// Does some steps of the way back from the bins that `sum` makes, whose imaginary part, in
+    /// `out`, is the output that belongs to the current block.
+    ///
+    /// `sum` is read by early steps only, `out` is written by late ones.
+    pub fn inverse(&self, steps: Range<usize>, sum: &Sum<'_, T>, work: &mut [T], out: &mut [T]) {
+        (self.compiled.inverse)(self, steps, sum, work, out);
+    }
+
+    pub(super) fn run_inverse(
+        &self,
+        steps: Range<usize>,
+        sum: &Sum<'_, T>,
+        work: &mut [T],
+        out: &mut [T],
+    ) {
+        assert!(out.len() == self.block, "a block of another size");
+        let last = self.steps.len();
+        let mut next = steps.start;
+        while next < steps.end {
+            let step = self.steps[last - 1 - next];
+            next += 1;
+            let (pass, node) = (step.pass as usize, step.node as usize);
+            if let Some(roots) = self.passes.get(pass) {
+                let piece = self.piece(step);
+                let sink = Piece {
+                    starts: [step.from as usize; 2],
+                    stride: self.block >> roots.radix.ilog2(),
+                    ..piece
+                };
+                let body = InversePass {
+                    work,
+                    piece,
+                    sink: (pass == 0).then_some((&mut *out, sink)),
+                    radix: roots.radix,
+                    roots: roots.of(node, step.nodes as usize),
+                };
+                kernel::run(self.cpu, body);
+            } else {
+                let first = next - 1;
+                let mut node = node;
+                while next < steps.end && self.steps[last - 1 - next].pass == step.pass {
+                    if self.begins_local(node as u32) {
+                        break;
+                    }
+                    node -= 1;
+                    next += 1;
+                }
+                let leaves = next - first;
+                let all = self.passes.is_empty();
+                let body = InverseLeaves {
+                    sum,
+                    leaf: node,
+                    leaves,
+                    first: self.leaves.first.of(node, leaves),
+                    rest: self.leaves.rest(node, leaves),
+                    work: if all { &mut *out } else { &mut *work },
+                    starts: if all { [0; 2] } else { self.leaf_starts(node) },
+                    last: all,
+                };
+                kernel::run(self.cpu, body);
+            }
+        }
+    }
+
+    /// Puts the spectrum of a partition of a response, of at most a block, into slot `part` of
+    /// `spectra`, ready to be multiplied. Allocates.
+    #[track_caller]
+    pub fn response(&self, taps: &[T], spectra: &mut [T], part: usize) {
+        let scale = T::of(1.0 / self.block as f64);
+        let mut points = Buffer::zeros(self.block);
+        for (point, &tap) in points.iter_mut().zip(taps) {
+            *point = tap * scale;
+        }
+        let zeros = Buffer::zeros(self.block);
+        let mut work = Buffer::zeros(self.work_len());
+        self.forward(0..self.steps(), &points, &zeros, &mut work, spectra, part);
+    }
+
+    /// How much work a step of `forward` is, in units of about a nanosecond.
+    pub fn forward_cost(&self, step: usize) -> u32 {
+        self.cost(self.steps[step])
+    }
+
+    /// How much work a step of `inverse` is, when its sum has `products` products per bin.
+    pub fn inverse_cost(&self, step: usize, products: usize) -> u32 {
+        let step = self.steps[self.steps.len() - 1 - step];
+        let products = match self.passes.get(step.pass as usize) {
+            Some(_) => 0,
+            None => products * self.tile,
+        };
+        self.cost(step) + products as u32 / 8
+    }
+
+    fn cost(&self, step: Step) -> u32 {
+        match self.passes.get(step.pass as usize) {
+            Some(pass) => step.nodes * step.len * pass.radix as u32 * pass.radix.ilog2() / 24,
+            None => self.tile as u32 / 3,
+        }
+    }
+
+    // The work area: local subtrees one after the other, each with its real parts, then its
+    // imaginary ones, then a gap. Strides that are a power of two would put all rows of a
+    // butterfly into the same few places of the caches.
+
+    #[inline(always)]
+    fn local_stride(&self) -> usize {
+        let gap = if self.local < self.block { 16 } else { 0 };
+        2 * self.local + gap
+    }
+
+    /// Where point `point` lies, its real and its imaginary part.
+    #[inline(always)]
+    fn place(&self, point: usize) -> [usize; 2] {
+        let (subtree, within) = (point >> self.local.ilog2(), point & (self.local - 1));
+        let at = subtree * self.local_stride() + within;
+        [at, at + self.local]
+    }
+
+    /// Where the rows of a step's butterflies lie.
+    #[inline(always)]
+    fn piece(&self, step: Step) -> Piece {
+        let pass = &self.passes[step.pass as usize];
+        let first = step.node as usize * pass.points + step.from as usize;
+        let starts = self.place(first);
+        Piece {
+            starts,
+            stride: self.place(first + (pass.points >> pass.radix.ilog2()))[0] - starts[0],
+            len: step.len as usize,
+            apart: self.place(first + pass.points)[0] - starts[0],
+            nodes: step.nodes as usize,
+        }
+    }
+
+    #[inline(always)]
+    fn leaf_starts(&self, leaf: usize) -> [usize; 2] {
+        self.place(leaf * self.tile)
+    }
+
+    /// Whether a leaf is the first of a local subtree, so that there is a gap before it.
+    #[inline(always)]
+    fn begins_local(&self, leaf: u32) -> bool {
+        (leaf as usize * self.tile) & (self.local - 1) == 0
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_imaginary_part_is_the_valid_part_of_the_linear_convolution() {
-        for block in [1, 2, 4, 16, 64, 1024] {
-            let fft = Fft::<f64>::new(block);
-            let noise = |seed: usize| -> Vec<f64> {
-                (0..block)
-                    .map(|n| (((n + 1) * (seed * 7919 + 31)) % 97) as f64 / 48.0 - 1.0)
-                    .collect()
-            };
-            let (previous, current, taps) = (noise(1), noise(2), noise(3));
-            let zero = Complex::new(0.0, 0.0);
-            let mut scratch = vec![zero; fft.scratch_len()];
-            let (mut x, mut h) = (vec![zero; block], vec![zero; block]);
-            fft.forward(&previous, &current, &mut x, &mut scratch);
-            fft.partition(&taps, &mut h, &mut scratch);
-            for (x, h) in x.iter_mut().zip(&h) {
-                *x *= h;
-            }
-            let mut output = vec![0.0; block];
-            fft.inverse(&mut x, &mut output, &mut scratch);
-            let window = [previous, current].concat();
-            for (n, &got) in output.iter().enumerate() {
-                let want: f64 = (0..block).map(|j| taps[j] * window[block + n - j]).sum();
-                assert!(
-                    (got - want).abs() < 1e-11,
-                    "block {block} frame {n}: {got} {want}"
-                );
-            }
-        }
+/// The radices of the passes above the leaves.
+fn radices(mut factor: usize) -> Vec<usize> {
+    let mut radices = Vec::new();
+    while factor > 1 {
+        let radix = match factor {
+            2 => 2,
+            4 | 16 => 4,
+            _ => 8,
+        };
+        radices.push(radix);
+        factor /= radix;
     }
+    radices
 }

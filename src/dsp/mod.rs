@@ -2,7 +2,9 @@
 //! does not.
 
 pub mod clip;
+mod compiled;
 pub mod convolver;
+mod cost;
 mod delay_line;
 mod direct;
 mod engine;
@@ -11,5 +13,7 @@ mod history;
 mod level;
 pub mod mode;
 pub mod plan;
+mod product;
 pub mod routing;
 mod scheme;
+mod spectra;

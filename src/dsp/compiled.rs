@@ -1,0 +1,55 @@
+//! The heavy loops, compiled here once for f32 and once for f64.
+//!
+//! Generic code is compiled anew in every crate that uses it; these loops, in their versions for
+//! each CPU, would take every user's build a minute. A table of functions ends that.
+
+use std::any::{Any, TypeId};
+use std::ops::Range;
+
+use super::direct;
+use super::fft::Transform;
+use super::history;
+use super::product::Sum;
+use crate::kernel::Cpu;
+use crate::signal::Sample;
+
+type Forward<T> = fn(&Transform<T>, Range<usize>, &[T], &[T], &mut [T], &mut [T], usize);
+type Inverse<T> = fn(&Transform<T>, Range<usize>, &Sum<'_, T>, &mut [T], &mut [T]);
+
+/// The loops for one sample type.
+#[derive(Debug)]
+pub(crate) struct Compiled<T: 'static> {
+    /// See [`Transform::forward`].
+    pub forward: Forward<T>,
+    /// See [`Transform::inverse`].
+    pub inverse: Inverse<T>,
+    /// See [`direct::fir`].
+    pub fir: fn(Cpu, &[T], &[T], &mut [T]),
+    /// See [`Sample::magnitudes`].
+    pub magnitudes: fn(Cpu, &[T]) -> (T, T),
+}
+
+impl<T: Sample> Compiled<T> {
+    const fn new() -> Self {
+        Self {
+            forward: Transform::run_forward,
+            inverse: Transform::run_inverse,
+            fir: direct::fir,
+            magnitudes: history::magnitudes,
+        }
+    }
+
+    /// The table of the sample type.
+    pub fn table() -> &'static Self {
+        static F32: Compiled<f32> = Compiled::new();
+        static F64: Compiled<f64> = Compiled::new();
+        let table: &'static dyn Any = if TypeId::of::<T>() == TypeId::of::<f32>() {
+            &F32
+        } else {
+            &F64
+        };
+        table
+            .downcast_ref()
+            .expect("samples are f32 or f64, and sealed")
+    }
+}

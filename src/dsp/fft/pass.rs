@@ -1,0 +1,356 @@
+//! The transform's work in pieces: a butterfly over a range of columns, a run of leaves.
+
+// Loops over registers, by index: closures and iterator adapters are functions of their own, which
+// are not always compiled into the CPU's version of the body.
+#![allow(clippy::needless_range_loop)]
+
+use super::butterfly::{Butterfly, Complex, Forward, Inverse, Root};
+use super::roots::leaf_vectors;
+use crate::dsp::product::{Sum, TILE, sum_tile};
+use crate::kernel::{self, Body, Lane, Rows, RowsMut};
+use crate::signal::Sample;
+
+/// Where the rows of a butterfly lie: real and imaginary part of the first, from row to row, how many
+/// samples of each; and from node to node.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    pub starts: [usize; 2],
+    pub stride: usize,
+    pub len: usize,
+    pub apart: usize,
+    pub nodes: usize,
+}
+
+impl Piece {
+    #[inline(always)]
+    fn starts(&self, node: usize) -> [usize; 2] {
+        let [re, im] = self.starts;
+        [re + node * self.apart, im + node * self.apart]
+    }
+}
+
+#[inline(always)]
+fn splat_roots<L: Lane, const K: usize>(table: &[L::T]) -> [Root<L>; K] {
+    let table = &kernel::reread(table)[..2 * K];
+    let mut roots = [Root::none(); K];
+    for j in 0..K {
+        roots[j] = Root {
+            c: L::splat(table[2 * j]),
+            s: L::splat(table[2 * j + 1]),
+        };
+    }
+    roots
+}
+
+#[inline(always)]
+fn load_roots<L: Lane, const K: usize>(
+    table: &Rows<'_, L>,
+    row: usize,
+    first: usize,
+) -> [Root<L>; K] {
+    let mut roots = [Root::none(); K];
+    for j in 0..K {
+        roots[j] = Root {
+            c: table.get(row, first + 2 * j),
+            s: table.get(row, first + 2 * j + 1),
+        };
+    }
+    roots
+}
+
+#[inline(always)]
+fn load<L: Lane, const R: usize>(
+    re: &RowsMut<'_, L>,
+    im: &RowsMut<'_, L>,
+    column: usize,
+) -> [Complex<L>; R] {
+    let mut x = [Complex::zero(); R];
+    for row in 0..R {
+        x[row] = Complex {
+            re: re.get(row, column),
+            im: im.get(row, column),
+        };
+    }
+    x
+}
+
+#[inline(always)]
+fn store<L: Lane, const R: usize>(
+    re: &mut RowsMut<'_, L>,
+    im: &mut RowsMut<'_, L>,
+    column: usize,
+    x: [Complex<L>; R],
+) {
+    for row in 0..R {
+        re.set(row, column, x[row].re);
+        im.set(row, column, x[row].im);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Passes
+
+/// The butterflies of some neighbouring nodes, over some of their columns.
+pub struct ForwardPass<'a, T> {
+    /// The previous and the current block, for the first pass: its real and imaginary input.
+    pub source: Option<([&'a [T]; 2], Piece)>,
+    pub work: &'a mut [T],
+    pub piece: Piece,
+    pub radix: usize,
+    /// Each node's roots.
+    pub roots: &'a [T],
+}
+
+impl<T: Sample> Body<T> for ForwardPass<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        match self.radix {
+            2 => self.nodes::<L, 2, 1>(),
+            4 => self.nodes::<L, 4, 3>(),
+            _ => self.nodes::<L, 8, 7>(),
+        }
+    }
+}
+
+impl<T: Sample> ForwardPass<'_, T> {
+    #[inline(always)]
+    fn nodes<L: Lane<T = T>, const R: usize, const K: usize>(self)
+    where
+        Forward<L, K>: Butterfly<L, R>,
+    {
+        let Piece {
+            stride, len, nodes, ..
+        } = self.piece;
+        let columns = len / L::N;
+        if let Some(([prev, cur], at)) = self.source {
+            let [mut re, mut im] =
+                RowsMut::<L>::pair(self.work, self.piece.starts, stride, R, columns);
+            let prev = Rows::<L>::new(prev, at.starts[0], at.stride, R, columns);
+            let cur = Rows::<L>::new(cur, at.starts[1], at.stride, R, columns);
+            for column in 0..columns {
+                let mut x = [Complex::zero(); R];
+                for row in 0..R {
+                    x[row] = Complex {
+                        re: prev.get(row, column),
+                        im: cur.get(row, column),
+                    };
+                }
+                let butterfly = Forward::<L, K>(splat_roots(self.roots));
+                store(&mut re, &mut im, column, butterfly.of(x));
+            }
+            return;
+        }
+        for (node, roots) in self.roots.chunks_exact(2 * K).take(nodes).enumerate() {
+            let starts = self.piece.starts(node);
+            let [mut re, mut im] = RowsMut::<L>::pair(self.work, starts, stride, R, columns);
+            for column in 0..columns {
+                let butterfly = Forward::<L, K>(splat_roots(roots));
+                let y = butterfly.of(load(&re, &im, column));
+                store(&mut re, &mut im, column, y);
+            }
+        }
+    }
+}
+
+/// The way back.
+pub struct InversePass<'a, T> {
+    pub work: &'a mut [T],
+    pub piece: Piece,
+    /// The output block, for the last pass: it takes the imaginary part only.
+    pub sink: Option<(&'a mut [T], Piece)>,
+    pub radix: usize,
+    pub roots: &'a [T],
+}
+
+impl<T: Sample> Body<T> for InversePass<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        match self.radix {
+            2 => self.nodes::<L, 2, 1>(),
+            4 => self.nodes::<L, 4, 3>(),
+            _ => self.nodes::<L, 8, 7>(),
+        }
+    }
+}
+
+impl<T: Sample> InversePass<'_, T> {
+    #[inline(always)]
+    fn nodes<L: Lane<T = T>, const R: usize, const K: usize>(self)
+    where
+        Inverse<L, K>: Butterfly<L, R>,
+    {
+        let Piece {
+            stride, len, nodes, ..
+        } = self.piece;
+        let columns = len / L::N;
+        if let Some((out, at)) = self.sink {
+            let [re, im] = RowsMut::<L>::pair(self.work, self.piece.starts, stride, R, columns);
+            let mut out = RowsMut::<L>::new(out, at.starts[1], at.stride, R, columns);
+            for column in 0..columns {
+                let butterfly = Inverse::<L, K>(splat_roots(self.roots));
+                let x = butterfly.of(load(&re, &im, column));
+                for row in 0..R {
+                    out.set(row, column, x[row].im);
+                }
+            }
+            return;
+        }
+        for (node, roots) in self.roots.chunks_exact(2 * K).take(nodes).enumerate() {
+            let starts = self.piece.starts(node);
+            let [mut re, mut im] = RowsMut::<L>::pair(self.work, starts, stride, R, columns);
+            for column in 0..columns {
+                let butterfly = Inverse::<L, K>(splat_roots(roots));
+                let x = butterfly.of(load(&re, &im, column));
+                store(&mut re, &mut im, column, x);
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Leaves
+
+/// The last `4 N` points of each subtree, down to the bins, in registers.
+pub struct ForwardLeaves<'a, T> {
+    /// The leaves' real and imaginary input, leaf after leaf.
+    pub source: [&'a [T]; 2],
+    pub leaves: usize,
+    pub first: &'a [T],
+    pub rest: &'a [T],
+    /// Tiles are written from `start` on, `stride` apart.
+    pub spectra: &'a mut [T],
+    pub start: usize,
+    pub stride: usize,
+}
+
+impl<T: Sample> Body<T> for ForwardLeaves<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(mut self) {
+        let mut leaf = 0;
+        // Two at once, where the registers suffice: one computes while the other waits.
+        while L::REGISTERS >= 32 && leaf + 2 <= self.leaves {
+            self.some::<L, 2>(leaf);
+            leaf += 2;
+        }
+        while leaf < self.leaves {
+            self.some::<L, 1>(leaf);
+            leaf += 1;
+        }
+    }
+}
+
+impl<T: Sample> ForwardLeaves<'_, T> {
+    #[inline(always)]
+    fn some<L: Lane<T = T>, const M: usize>(&mut self, leaf: usize) {
+        let tile = TILE * L::N;
+        let each = leaf_vectors(L::N);
+        let re = Rows::<L>::new(self.source[0], leaf * tile, tile, M, TILE);
+        let im = Rows::<L>::new(self.source[1], leaf * tile, tile, M, TILE);
+        let rest = Rows::<L>::new(self.rest, leaf * each * L::N, each * L::N, M, each);
+        let first = &self.first[leaf * 6..][..M * 6];
+        let start = self.start + leaf * self.stride;
+        let mut to = RowsMut::<L>::new(self.spectra, start, self.stride, M, 2 * TILE);
+        let mut x = [[Complex::zero(); TILE]; M];
+        for m in 0..M {
+            for v in 0..TILE {
+                x[m][v] = Complex {
+                    re: re.get(m, v),
+                    im: im.get(m, v),
+                };
+            }
+        }
+        for m in 0..M {
+            x[m] = groups(Forward::<L, 3>(splat_roots(&first[m * 6..])).of(x[m]));
+        }
+        for m in 0..M {
+            x[m] = within(Forward::<L, 3>(load_roots(&rest, m, 0)).of(x[m]));
+        }
+        for m in 0..M {
+            if L::N == 8 {
+                let [s, q] = load_roots::<L, 2>(&rest, m, 6);
+                let [a, b, c, d] = x[m];
+                let ([a, b], [c, d]) = (Forward([s]).of([a, b]), Forward([q]).of([c, d]));
+                x[m] = [a, b, c, d];
+            } else if L::N == 16 {
+                x[m] = Forward::<L, 3>(load_roots(&rest, m, 6)).of(x[m]);
+            }
+        }
+        for m in 0..M {
+            for v in 0..TILE {
+                to.set(m, v, x[m][v].re);
+                to.set(m, TILE + v, x[m][v].im);
+            }
+        }
+    }
+}
+
+/// The way back, which begins with summing up the bins.
+pub struct InverseLeaves<'a, T> {
+    pub sum: &'a Sum<'a, T>,
+    pub leaf: usize,
+    pub leaves: usize,
+    pub first: &'a [T],
+    pub rest: &'a [T],
+    /// Where the leaves' real and imaginary output goes, leaf after leaf.
+    pub work: &'a mut [T],
+    pub starts: [usize; 2],
+    /// Whether this is all: then `work` is the output block and takes the imaginary part only.
+    pub last: bool,
+}
+
+impl<T: Sample> Body<T> for InverseLeaves<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let tile = TILE * L::N;
+        let each = leaf_vectors(L::N);
+        let rest = Rows::<L>::new(self.rest, 0, each * L::N, self.leaves, each);
+        let [mut re, mut im] = RowsMut::<L>::pair(self.work, self.starts, tile, self.leaves, TILE);
+        for (leaf, first) in self.first.chunks_exact(6).take(self.leaves).enumerate() {
+            let mut y = sum_tile::<L>(self.sum, self.leaf + leaf);
+            if L::N == 8 {
+                let [s, q] = load_roots::<L, 2>(&rest, leaf, 6);
+                let ([a, b], [c, d]) =
+                    (Inverse([s]).of([y[0], y[1]]), Inverse([q]).of([y[2], y[3]]));
+                y = [a, b, c, d];
+            } else if L::N == 16 {
+                y = Inverse::<L, 3>(load_roots(&rest, leaf, 6)).of(y);
+            }
+            y = within(y);
+            y = Inverse::<L, 3>(load_roots(&rest, leaf, 0)).of(y);
+            y = groups(y);
+            y = Inverse::<L, 3>(splat_roots(first)).of(y);
+            for v in 0..TILE {
+                if !self.last {
+                    re.set(leaf, v, y[v].re);
+                }
+                im.set(leaf, v, y[v].im);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn groups<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
+    let re = L::groups([a.re, b.re, c.re, d.re]);
+    let im = L::groups([a.im, b.im, c.im, d.im]);
+    zip(re, im)
+}
+
+#[inline(always)]
+fn within<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
+    let re = L::within([a.re, b.re, c.re, d.re]);
+    let im = L::within([a.im, b.im, c.im, d.im]);
+    zip(re, im)
+}
+
+#[inline(always)]
+fn zip<L: Lane>(re: [L; TILE], im: [L; TILE]) -> [Complex<L>; TILE] {
+    let mut x = [Complex::zero(); TILE];
+    for v in 0..TILE {
+        x[v] = Complex {
+            re: re[v],
+            im: im[v],
+        };
+    }
+    x
+}

@@ -1,0 +1,336 @@
+//! The transform against its definition and against direct convolution, on every CPU path.
+
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+use super::super::delay_line::DelayLine;
+use super::super::direct::fir;
+use super::super::product::{Partitions, Path, Run};
+use super::super::spectra::Spectra;
+use super::*;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        self.0 >> 33
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
+
+    fn samples<T: Sample>(&mut self, len: usize) -> Vec<T> {
+        (0..len)
+            .map(|_| T::of(self.next() as f64 / (1u64 << 30) as f64 - 1.0))
+            .collect()
+    }
+}
+
+fn sizes() -> impl Iterator<Item = usize> {
+    (4..=17).map(|n| 1 << n)
+}
+
+/// Spectrum of two blocks, in one call.
+fn forward<T: Sample>(transform: &Transform<T>, prev: &[T], cur: &[T]) -> Buffer<T> {
+    let mut work = Buffer::zeros(transform.work_len());
+    let mut spectrum = Buffer::zeros(2 * transform.block());
+    transform.forward(0..transform.steps(), prev, cur, &mut work, &mut spectrum, 0);
+    spectrum
+}
+
+/// A past of one window and a response of one partition, ready to be multiplied.
+struct Pair<T> {
+    lines: [DelayLine<T>; 1],
+    paths: [Path<T>; 1],
+    runs: [Run; 1],
+}
+
+impl<T: Sample> Pair<T> {
+    fn new(transform: &Transform<T>, prev: &[T], cur: &[T], taps: &[T]) -> Self {
+        let mut line = DelayLine::new(transform.block(), 1);
+        line.turn(false);
+        let mut work = Buffer::zeros(transform.work_len());
+        let past = line.spectra_mut().samples_mut();
+        transform.forward(0..transform.steps(), prev, cur, &mut work, past, 0);
+        let mut spectra = Spectra::new(transform.block(), 1);
+        transform.response(taps, spectra.samples_mut(), 0);
+        let partitions = Partitions {
+            spectra,
+            silent: vec![false],
+            all_sound: true,
+        };
+        Self {
+            lines: [line],
+            paths: [Path {
+                input: 0,
+                partitions: Arc::new(partitions),
+            }],
+            runs: [Run {
+                path: 0,
+                slot: 0,
+                part: 0,
+                count: 1,
+            }],
+        }
+    }
+
+    fn sum(&self) -> Sum<'_, T> {
+        Sum {
+            runs: &self.runs,
+            paths: &self.paths,
+            lines: &self.lines,
+        }
+    }
+}
+
+fn inverse<T: Sample>(transform: &Transform<T>, sum: &Sum<'_, T>) -> Vec<T> {
+    let mut work = Buffer::zeros(transform.work_len());
+    let mut out = vec![T::zero(); transform.block()];
+    transform.inverse(0..transform.steps(), sum, &mut work, &mut out);
+    out
+}
+
+/// Bins as pairs, tile by tile.
+fn bins<T: Sample>(transform: &Transform<T>, spectrum: &[T]) -> Vec<(f64, f64)> {
+    let tile = transform.tile;
+    let pairs = |t: &[T]| -> Vec<_> {
+        (0..tile)
+            .map(|k| (t[k].wide(), t[tile + k].wide()))
+            .collect()
+    };
+    spectrum.chunks(2 * tile).flat_map(pairs).collect()
+}
+
+fn db(error: f64, of: f64) -> f64 {
+    10.0 * (error / of).log10()
+}
+
+/// The sum of products as if in twice the precision of f64 (Ogita, Rump, Oishi 2005), so that the
+/// reference is better than what is tested.
+fn dot(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (mut sum, mut rest) = (0.0, 0.0);
+    for (a, b) in pairs {
+        let product = a * b;
+        let total = sum + product;
+        let kept = total - sum;
+        rest += a.mul_add(b, -product) + ((sum - (total - kept)) + (product - kept));
+        sum = total;
+    }
+    sum + rest
+}
+
+fn bins_are_the_values_at_the_roots<T: Sample>(limit: f64) {
+    for block in sizes().take_while(|&block| block <= 1024) {
+        for cpu in Cpu::available() {
+            let transform = Transform::<T>::new(block, cpu);
+            let mut random = Random(block as u64);
+            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
+            // u(z) at z = exp(i pi (4 k + 1) / (2 B)), k = 0 .. B
+            let turn = |j: usize| (TAU * j as f64 / (4 * block) as f64).sin_cos();
+            let turns: Vec<(f64, f64)> = (0..4 * block).map(turn).collect();
+            let mut expected: Vec<(f64, f64)> = (0..block)
+                .map(|k| {
+                    (0..block).fold((0.0, 0.0), |(re, im), n| {
+                        let (sin, cos) = turns[(4 * k + 1) * n % (4 * block)];
+                        let (p, c) = (prev[n].wide(), cur[n].wide());
+                        (re + p * cos - c * sin, im + p * sin + c * cos)
+                    })
+                })
+                .collect();
+            // Each bin must be the nearest of those that are left.
+            let (mut error, mut power) = (0.0, 0.0);
+            for (re, im) in bins(&transform, &forward(&transform, &prev, &cur)) {
+                let distance = |&(a, b): &(f64, f64)| (a - re).powi(2) + (b - im).powi(2);
+                let nearest = (0..expected.len())
+                    .min_by(|&a, &b| distance(&expected[a]).total_cmp(&distance(&expected[b])))
+                    .unwrap();
+                error += distance(&expected[nearest]);
+                power += re * re + im * im;
+                expected.swap_remove(nearest);
+            }
+            let error = db(error, power);
+            assert!(error < limit, "block {block}, {cpu:?}: {error:.1} dB");
+        }
+    }
+}
+
+#[test]
+fn bins_are_the_values_at_the_roots_f32() {
+    bins_are_the_values_at_the_roots::<f32>(-136.0);
+}
+
+#[test]
+fn bins_are_the_values_at_the_roots_f64() {
+    bins_are_the_values_at_the_roots::<f64>(-290.0);
+}
+
+/// Frames B .. 2 B of (prev, cur) convolved with h, at some positions, in f64.
+fn valid<T: Sample>(prev: &[T], cur: &[T], h: &[T], at: usize) -> f64 {
+    let block = cur.len();
+    let x = |n: usize| if n < block { prev[n] } else { cur[n - block] }.wide();
+    dot((0..h.len()).map(|j| (h[j].wide(), x(block + at - j))))
+}
+
+fn products_convolve<T: Sample>(limit: f64) {
+    for block in sizes() {
+        for cpu in Cpu::available() {
+            let transform = Transform::<T>::new(block, cpu);
+            let mut random = Random(block as u64 + 1);
+            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
+            let h = random.samples::<T>(block);
+            let out = inverse(&transform, &Pair::new(&transform, &prev, &cur, &h).sum());
+            let (mut error, mut power) = (0.0, 0.0);
+            for _ in 0..200.min(block) {
+                let at = random.below(block);
+                let expected = valid(&prev, &cur, &h, at);
+                error += (out[at].wide() - expected).powi(2);
+                power += expected * expected;
+            }
+            let error = db(error, power);
+            println!("block {block}, {cpu:?}: {error:.1} dB");
+            assert!(error < limit, "block {block}, {cpu:?}: {error:.1} dB");
+        }
+    }
+}
+
+#[test]
+fn products_convolve_f32() {
+    products_convolve::<f32>(-127.0);
+}
+
+#[test]
+fn products_convolve_f64() {
+    products_convolve::<f64>(-300.0);
+}
+
+fn steps_change_no_bit<T: Sample>() {
+    for block in sizes() {
+        for cpu in Cpu::available() {
+            let transform = Transform::<T>::new(block, cpu);
+            let mut random = Random(block as u64 + 2);
+            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
+            let whole = forward(&transform, &prev, &cur);
+            let pair = Pair::new(&transform, &prev, &cur, &random.samples::<T>(block));
+            let whole_out = inverse(&transform, &pair.sum());
+            for longest in [1, 7, transform.steps()] {
+                let mut cut = || {
+                    let mut at = 0;
+                    let mut cuts = Vec::new();
+                    while at < transform.steps() {
+                        let end = (at + 1 + random.below(longest)).min(transform.steps());
+                        cuts.push(at..end);
+                        at = end;
+                    }
+                    cuts
+                };
+                let mut work = Buffer::zeros(transform.work_len());
+                let mut pieces = Buffer::zeros(2 * block);
+                for steps in cut() {
+                    transform.forward(steps, &prev, &cur, &mut work, &mut pieces, 0);
+                }
+                assert!(*whole == *pieces, "forward, block {block}, {cpu:?}");
+                let mut out = vec![T::zero(); block];
+                for steps in cut() {
+                    transform.inverse(steps, &pair.sum(), &mut work, &mut out);
+                }
+                assert!(whole_out == out, "inverse, block {block}, {cpu:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_change_no_bit_f32() {
+    steps_change_no_bit::<f32>();
+}
+
+#[test]
+fn steps_change_no_bit_f64() {
+    steps_change_no_bit::<f64>();
+}
+
+#[test]
+fn no_step_is_more_than_a_sixteenth_of_a_large_transform() {
+    for block in sizes().filter(|&block| block >= 8192) {
+        for cpu in Cpu::available() {
+            let transform = Transform::<f32>::new(block, cpu);
+            let costs: Vec<u32> = (0..transform.steps())
+                .map(|s| transform.forward_cost(s))
+                .collect();
+            let (largest, all) = (*costs.iter().max().unwrap(), costs.iter().sum::<u32>());
+            assert!(
+                16 * largest <= all,
+                "block {block}, {cpu:?}: {largest} of {all}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_unit_impulse_has_all_bins_one() {
+    for block in sizes() {
+        for cpu in Cpu::available() {
+            let transform = Transform::<f32>::new(block, cpu);
+            let mut prev = vec![0.0; block];
+            prev[0] = 1.0;
+            let spectrum = forward(&transform, &prev, &vec![0.0; block]);
+            assert!(
+                bins(&transform, &spectrum)
+                    .iter()
+                    .all(|&bin| bin == (1.0, 0.0))
+            );
+        }
+    }
+}
+
+fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
+    let mut random = Random(4);
+    for cpu in Cpu::available() {
+        for taps in [
+            1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 129, 255, 300,
+        ] {
+            let h: Vec<T> = random.samples(taps);
+            let len = 700;
+            let x: Vec<T> = random.samples(taps - 1 + len);
+            let mut whole = vec![T::zero(); len];
+            fir(cpu, &h, &x, &mut whole);
+            for longest in [1, 5, 40, 200] {
+                let mut pieces = vec![T::zero(); len];
+                let mut at = 0;
+                while at < len {
+                    let n = random.below(longest + 1).min(len - at);
+                    fir(cpu, &h, &x[at..at + n + taps - 1], &mut pieces[at..at + n]);
+                    at += n;
+                }
+                assert!(
+                    whole == pieces,
+                    "{taps} taps, {cpu:?}, up to {longest} at a time"
+                );
+            }
+            let (mut error, mut power) = (0.0, 0.0);
+            for t in 0..len {
+                let input = |j: usize| x[t + taps - 1 - j].wide();
+                let expected = dot((0..taps).map(|j| (h[j].wide(), input(j))));
+                error += (whole[t].wide() - expected).powi(2);
+                power += expected * expected;
+            }
+            let error = db(error + 1e-40, power);
+            assert!(error < limit, "{taps} taps, {cpu:?}: {error:.1} dB");
+        }
+    }
+}
+
+#[test]
+fn fir_is_the_same_for_every_chopping_f32() {
+    fir_is_the_same_for_every_chopping::<f32>(-130.0);
+}
+
+#[test]
+fn fir_is_the_same_for_every_chopping_f64() {
+    fir_is_the_same_for_every_chopping::<f64>(-300.0);
+}

@@ -1,0 +1,757 @@
+//! Vectors of samples and the choice of CPU at run time; the only `unsafe` there is.
+//!
+//! An algorithm is written once, as a [`Body`] that is generic over a [`Lane`] type, in safe code;
+//! [`run`] compiles it once per CPU and calls the fitting copy. What is unsafe about that is kept
+//! small and stays here: calling a CPU's instructions, which the existence of a [`Cpu`] value
+//! vouches for, and reaching into slices without a check per access, for which [`Rows`] and
+//! [`RowsMut`] check their whole reach once.
+
+use num_traits::{Float, FloatConst};
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+// ---------------------------------------------------------------------------------------------
+// The choice of CPU
+
+/// An instruction set that this machine has been seen to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu(Set);
+
+// In rising order: each set includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+        })
+    }
+}
+
+impl Cpu {
+    /// Plain Rust on arrays: runs everywhere, and on aarch64 becomes NEON code with FMA.
+    pub const PORTABLE: Cpu = Cpu(Set::Portable);
+
+    /// The best that this machine has.
+    pub fn detect() -> Self {
+        *Self::available()
+            .last()
+            .expect("there is always the portable one")
+    }
+
+    /// All that this machine has, from the plainest to the best.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut)]
+        let mut all = vec![Self::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            all.push(Self(Set::Avx2));
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                all.push(Self(Set::Avx512));
+            }
+        }
+        all
+    }
+
+    /// Samples in one vector.
+    pub fn lanes<T: Vectors>(self) -> usize {
+        match self.0 {
+            Set::Portable => T::Portable::N,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => T::Avx2::N,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => T::Avx512::N,
+        }
+    }
+
+    /// The best set up to this one whose vectors have at most `lanes` samples.
+    pub fn at_most<T: Vectors>(self, lanes: usize) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if self.0 == Set::Avx512 && T::Avx512::N > lanes {
+                return Self(Set::Avx2).at_most::<T>(lanes);
+            }
+            if self.0 == Set::Avx2 && T::Avx2::N > lanes {
+                return Self::PORTABLE;
+            }
+        }
+        let _ = lanes;
+        self
+    }
+}
+
+/// An algorithm, written once for vectors of any width.
+///
+/// `run` and all that it calls must be `#[inline(always)]`, so that it is compiled with the
+/// instructions of the CPU it is called for.
+pub trait Body<T: Scalar> {
+    fn run<L: Lane<T = T>>(self);
+}
+
+/// Runs `body` with the instructions of `cpu`.
+#[inline]
+pub fn run<T: Vectors>(cpu: Cpu, body: impl Body<T>) {
+    match cpu.0 {
+        Set::Portable => portable(body),
+        // SAFETY: a `Cpu` other than the portable one is only made after the machine was asked.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => unsafe { avx2(body) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx512 => unsafe { avx512(body) },
+    }
+}
+
+// Of its own, as the others are, so that callers stay small.
+#[inline(never)]
+fn portable<T: Vectors>(body: impl Body<T>) {
+    body.run::<T::Portable>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<T: Vectors>(body: impl Body<T>) {
+    body.run::<T::Avx2>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512dq")]
+fn avx512<T: Vectors>(body: impl Body<T>) {
+    body.run::<T::Avx512>()
+}
+
+// ---------------------------------------------------------------------------------------------
+// Vectors
+
+/// What vectors are made of: `f32` or `f64`.
+pub trait Scalar: Float + FloatConst + Default + Debug + Send + Sync + 'static {}
+
+impl Scalar for f32 {}
+impl Scalar for f64 {}
+
+/// The vector types of a sample type.
+pub trait Vectors: Scalar {
+    type Portable: Lane<T = Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Lane<T = Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Lane<T = Self>;
+}
+
+impl Vectors for f32 {
+    type Portable = Plain<f32>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = F32x8;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = F32x16;
+}
+
+impl Vectors for f64 {
+    type Portable = Plain<f64>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = F64x4;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = F64x8;
+}
+
+/// A vector of `N` samples in a register; `N` is 4, 8 or 16.
+///
+/// # Safety
+/// `read` and `write` touch exactly `N` samples, the partial ones exactly `count`.
+pub unsafe trait Lane: Copy {
+    type T: Scalar;
+    const N: usize;
+    /// Vector registers of the CPU.
+    const REGISTERS: usize;
+
+    fn splat(value: Self::T) -> Self;
+
+    /// # Safety
+    /// `N` samples can be read at `at`, and the CPU has the instructions.
+    unsafe fn read(at: *const Self::T) -> Self;
+    /// # Safety
+    /// `N` samples can be written at `at`, and the CPU has the instructions.
+    unsafe fn write(self, at: *mut Self::T);
+    /// The first `count <= N` samples, then zeros.
+    ///
+    /// # Safety
+    /// `count` samples can be read at `at`, and the CPU has the instructions.
+    unsafe fn read_part(at: *const Self::T, count: usize) -> Self;
+    /// # Safety
+    /// `count <= N` samples can be written at `at`, and the CPU has the instructions.
+    unsafe fn write_part(self, at: *mut Self::T, count: usize);
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// `self * b + c`, in one rounding where the CPU can.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `c - self * b`, in one rounding where the CPU can.
+    fn neg_mul_add(self, b: Self, c: Self) -> Self;
+
+    /// Transposes groups of `N / 4` lanes: group g of vector v goes to group v of vector g.
+    fn groups(v: [Self; 4]) -> [Self; 4];
+    /// Transposes lanes within these groups, among 4 vectors (N = 16) or in both pairs (N = 8).
+    fn within(v: [Self; 4]) -> [Self; 4];
+}
+
+/// Four samples in an array.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub struct Plain<T>([T; 4]);
+
+// Lane by lane, without loops or closures: so the compiler sees vectors.
+macro_rules! each {
+    (|$i:ident| $value:expr) => {
+        Plain([
+            {
+                const $i: usize = 0;
+                $value
+            },
+            {
+                const $i: usize = 1;
+                $value
+            },
+            {
+                const $i: usize = 2;
+                $value
+            },
+            {
+                const $i: usize = 3;
+                $value
+            },
+        ])
+    };
+}
+
+// Where FMA is not an instruction of the baseline it would be a slow library call.
+const PLAIN_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+// SAFETY: arrays of four are read and written whole; parts go sample by sample.
+unsafe impl<T: Scalar> Lane for Plain<T> {
+    type T = T;
+    const N: usize = 4;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    fn splat(value: T) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn read(at: *const T) -> Self {
+        Self(unsafe { at.cast::<[T; 4]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, at: *mut T) {
+        unsafe { at.cast::<[T; 4]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_part(at: *const T, count: usize) -> Self {
+        let mut v = [T::default(); 4];
+        for (i, v) in v.iter_mut().enumerate().take(count) {
+            *v = unsafe { *at.add(i) };
+        }
+        Self(v)
+    }
+
+    #[inline(always)]
+    unsafe fn write_part(self, at: *mut T, count: usize) {
+        for (i, v) in self.0.into_iter().enumerate().take(count) {
+            unsafe { *at.add(i) = v };
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        each!(|I| self.0[I] + other.0[I])
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        each!(|I| self.0[I] - other.0[I])
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        each!(|I| self.0[I] * other.0[I])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        if PLAIN_FMA {
+            each!(|I| self.0[I].mul_add(b.0[I], c.0[I]))
+        } else {
+            each!(|I| self.0[I] * b.0[I] + c.0[I])
+        }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, b: Self, c: Self) -> Self {
+        if PLAIN_FMA {
+            each!(|I| (T::default() - self.0[I]).mul_add(b.0[I], c.0[I]))
+        } else {
+            each!(|I| c.0[I] - self.0[I] * b.0[I])
+        }
+    }
+
+    #[inline(always)]
+    fn groups([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        [
+            Self([a.0[0], b.0[0], c.0[0], d.0[0]]),
+            Self([a.0[1], b.0[1], c.0[1], d.0[1]]),
+            Self([a.0[2], b.0[2], c.0[2], d.0[2]]),
+            Self([a.0[3], b.0[3], c.0[3], d.0[3]]),
+        ]
+    }
+
+    #[inline(always)]
+    fn within(v: [Self; 4]) -> [Self; 4] {
+        v
+    }
+}
+
+// One vector type of x86-64: its name, register, sample, width; the intrinsics; the shuffles.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_lane {
+    (
+        $(#[$doc:meta])* $name:ident($reg:ty), $t:ty, $n:literal,
+        $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident,
+        $fmadd:ident, $fnmadd:ident,
+        part: |$at:ident, $count:ident, $value:ident| $read_part:expr, $write_part:expr;
+        groups: |$g:ident| $groups:expr;
+        within: |$w:ident| $within:expr;
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        #[repr(transparent)]
+        pub struct $name($reg);
+
+        // SAFETY: all methods run inside `avx2` or `avx512`, where the instructions exist; loads
+        // and stores are of the register's width or masked to `count`.
+        unsafe impl Lane for $name {
+            type T = $t;
+            const N: usize = $n;
+            const REGISTERS: usize = if size_of::<$reg>() == 64 { 32 } else { 16 };
+
+            #[inline(always)]
+            fn splat(value: $t) -> Self {
+                Self(unsafe { $set1(value) })
+            }
+
+            #[inline(always)]
+            unsafe fn read(at: *const $t) -> Self {
+                Self(unsafe { $loadu(at) })
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, at: *mut $t) {
+                unsafe { $storeu(at, self.0) }
+            }
+
+            #[inline(always)]
+            unsafe fn read_part($at: *const $t, $count: usize) -> Self {
+                Self(unsafe { $read_part })
+            }
+
+            #[inline(always)]
+            unsafe fn write_part(self, $at: *mut $t, $count: usize) {
+                let $value = self.0;
+                unsafe { $write_part }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                Self(unsafe { $add(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                Self(unsafe { $sub(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                Self(unsafe { $mul(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                Self(unsafe { $fmadd(self.0, b.0, c.0) })
+            }
+
+            #[inline(always)]
+            fn neg_mul_add(self, b: Self, c: Self) -> Self {
+                Self(unsafe { $fnmadd(self.0, b.0, c.0) })
+            }
+
+            #[inline(always)]
+            fn groups([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+                let $g = [a.0, b.0, c.0, d.0];
+                #[allow(unused_unsafe)]
+                let [a, b, c, d] = unsafe { $groups };
+                [Self(a), Self(b), Self(c), Self(d)]
+            }
+
+            #[inline(always)]
+            fn within([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+                let $w = [a.0, b.0, c.0, d.0];
+                #[allow(unused_unsafe)]
+                let [a, b, c, d] = unsafe { $within };
+                [Self(a), Self(b), Self(c), Self(d)]
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_lane! {
+    /// Sixteen `f32` of AVX-512.
+    F32x16(__m512), f32, 16,
+    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps,
+    _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    part: |at, count, value|
+        _mm512_maskz_loadu_ps(!(!0u32 << count) as u16, at),
+        _mm512_mask_storeu_ps(at, !(!0u32 << count) as u16, value);
+    groups: |v| {
+        let [a, b, c, d] = v;
+        let (ab01, ab23) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
+        let (cd01, cd23) = (_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xee>(c, d));
+        [
+            _mm512_shuffle_f32x4::<0x88>(ab01, cd01),
+            _mm512_shuffle_f32x4::<0xdd>(ab01, cd01),
+            _mm512_shuffle_f32x4::<0x88>(ab23, cd23),
+            _mm512_shuffle_f32x4::<0xdd>(ab23, cd23),
+        ]
+    };
+    within: |v| {
+        let [a, b, c, d] = v;
+        let (ab01, ab23) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let (cd01, cd23) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        [
+            _mm512_shuffle_ps::<0x44>(ab01, cd01),
+            _mm512_shuffle_ps::<0xee>(ab01, cd01),
+            _mm512_shuffle_ps::<0x44>(ab23, cd23),
+            _mm512_shuffle_ps::<0xee>(ab23, cd23),
+        ]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_lane! {
+    /// Eight `f64` of AVX-512.
+    F64x8(__m512d), f64, 8,
+    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd,
+    _mm512_mul_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
+    part: |at, count, value|
+        _mm512_maskz_loadu_pd(!(!0u32 << count) as u8, at),
+        _mm512_mask_storeu_pd(at, !(!0u32 << count) as u8, value);
+    groups: |v| {
+        let [a, b, c, d] = v;
+        let (ab01, ab23) = (_mm512_shuffle_f64x2::<0x44>(a, b), _mm512_shuffle_f64x2::<0xee>(a, b));
+        let (cd01, cd23) = (_mm512_shuffle_f64x2::<0x44>(c, d), _mm512_shuffle_f64x2::<0xee>(c, d));
+        [
+            _mm512_shuffle_f64x2::<0x88>(ab01, cd01),
+            _mm512_shuffle_f64x2::<0xdd>(ab01, cd01),
+            _mm512_shuffle_f64x2::<0x88>(ab23, cd23),
+            _mm512_shuffle_f64x2::<0xdd>(ab23, cd23),
+        ]
+    };
+    within: |v| {
+        let [a, b, c, d] = v;
+        [
+            _mm512_unpacklo_pd(a, b),
+            _mm512_unpackhi_pd(a, b),
+            _mm512_unpacklo_pd(c, d),
+            _mm512_unpackhi_pd(c, d),
+        ]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_lane! {
+    /// Eight `f32` of AVX2.
+    F32x8(__m256), f32, 8,
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps,
+    _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
+    part: |at, count, value|
+        _mm256_maskload_ps(at, first_words(count)),
+        _mm256_maskstore_ps(at, first_words(count), value);
+    groups: |v| {
+        let [a, b, c, d] = v;
+        let [a, b, c, d] = transpose_pd([
+            _mm256_castps_pd(a),
+            _mm256_castps_pd(b),
+            _mm256_castps_pd(c),
+            _mm256_castps_pd(d),
+        ]);
+        [
+            _mm256_castpd_ps(a),
+            _mm256_castpd_ps(b),
+            _mm256_castpd_ps(c),
+            _mm256_castpd_ps(d),
+        ]
+    };
+    within: |v| {
+        let [a, b, c, d] = v;
+        [
+            _mm256_blend_ps::<0xaa>(a, _mm256_moveldup_ps(b)),
+            _mm256_blend_ps::<0xaa>(_mm256_movehdup_ps(a), b),
+            _mm256_blend_ps::<0xaa>(c, _mm256_moveldup_ps(d)),
+            _mm256_blend_ps::<0xaa>(_mm256_movehdup_ps(c), d),
+        ]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_lane! {
+    /// Four `f64` of AVX2.
+    F64x4(__m256d), f64, 4,
+    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd,
+    _mm256_mul_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
+    part: |at, count, value|
+        _mm256_maskload_pd(at, first_words(2 * count)),
+        _mm256_maskstore_pd(at, first_words(2 * count), value);
+    groups: |v| transpose_pd(v);
+    within: |v| v;
+}
+
+/// A mask of the first `count` 32-bit words.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn first_words(count: usize) -> __m256i {
+    let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), index)
+}
+
+/// Transposes four vectors of four 64-bit elements.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose_pd([a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
+    let (ab02, ab13) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+    let (cd02, cd13) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+    [
+        _mm256_permute2f128_pd::<0x20>(ab02, cd02),
+        _mm256_permute2f128_pd::<0x20>(ab13, cd13),
+        _mm256_permute2f128_pd::<0x31>(ab02, cd02),
+        _mm256_permute2f128_pd::<0x31>(ab13, cd13),
+    ]
+}
+
+// ---------------------------------------------------------------------------------------------
+// Memory
+
+/// Rows of vectors in a slice, a fixed stride apart. Their reach is checked when they are made.
+#[derive(Clone, Copy)]
+pub struct Rows<'a, L: Lane> {
+    base: *const L::T,
+    stride: usize,
+    rows: usize,
+    columns: usize,
+    slice: PhantomData<&'a [L::T]>,
+}
+
+impl<'a, L: Lane> Rows<'a, L> {
+    /// Row r starts at sample `start + r * stride` and has `columns` vectors.
+    #[inline(always)]
+    pub fn new(
+        slice: &'a [L::T],
+        start: usize,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Self {
+        assert!(start + (rows - 1) * stride + columns * L::N <= slice.len());
+        // SAFETY: within the slice, by the line above.
+        let base = unsafe { slice.as_ptr().add(start) };
+        Self {
+            base,
+            stride,
+            rows,
+            columns,
+            slice: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub fn get(&self, row: usize, column: usize) -> L {
+        assert!(row < self.rows && column < self.columns);
+        // SAFETY: `new` has checked the last vector of the last row.
+        unsafe { L::read(self.base.add(row * self.stride + column * L::N)) }
+    }
+}
+
+/// The same for writing. Several may share one slice that they have borrowed together.
+pub struct RowsMut<'a, L: Lane> {
+    base: *mut L::T,
+    stride: usize,
+    rows: usize,
+    columns: usize,
+    slice: PhantomData<&'a mut [L::T]>,
+}
+
+impl<'a, L: Lane> RowsMut<'a, L> {
+    /// Row r starts at sample `start + r * stride` and has `columns` vectors.
+    #[inline(always)]
+    pub fn new(
+        slice: &'a mut [L::T],
+        start: usize,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Self {
+        let [rows, _] = Self::pair(slice, [start; 2], stride, rows, columns);
+        rows
+    }
+
+    /// Two sets of rows with different starts in one slice. They may overlap: all access is by
+    /// value through pointers, never by reference.
+    #[inline(always)]
+    pub fn pair(
+        slice: &'a mut [L::T],
+        starts: [usize; 2],
+        stride: usize,
+        rows: usize,
+        columns: usize,
+    ) -> [Self; 2] {
+        let (base, len) = (slice.as_mut_ptr(), slice.len());
+        let reach = (rows - 1) * stride + columns * L::N;
+        assert!(starts[0] + reach <= len && starts[1] + reach <= len);
+        // SAFETY: within the slice, by the line above.
+        let [a, b] = unsafe { [base.add(starts[0]), base.add(starts[1])] };
+        [
+            Self {
+                base: a,
+                stride,
+                rows,
+                columns,
+                slice: PhantomData,
+            },
+            Self {
+                base: b,
+                stride,
+                rows,
+                columns,
+                slice: PhantomData,
+            },
+        ]
+    }
+
+    #[inline(always)]
+    pub fn get(&self, row: usize, column: usize) -> L {
+        assert!(row < self.rows && column < self.columns);
+        // SAFETY: `pair` has checked the last vector of the last row.
+        unsafe { L::read(self.base.add(row * self.stride + column * L::N)) }
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, row: usize, column: usize, value: L) {
+        assert!(row < self.rows && column < self.columns);
+        // SAFETY: as in `get`.
+        unsafe { value.write(self.base.add(row * self.stride + column * L::N)) }
+    }
+}
+
+/// Puts a vector at the front of a slice.
+#[inline(always)]
+pub fn store<L: Lane>(to: &mut [L::T], value: L) {
+    assert!(to.len() >= L::N);
+    // SAFETY: checked.
+    unsafe { value.write(to.as_mut_ptr()) }
+}
+
+/// The first `count <= N` samples of a slice as a vector, then zeros.
+#[inline(always)]
+pub fn load_part<L: Lane>(from: &[L::T], count: usize) -> L {
+    assert!(from.len() >= count && count <= L::N);
+    // SAFETY: checked.
+    unsafe { L::read_part(from.as_ptr(), count) }
+}
+
+/// Puts the first `count <= N` samples of a vector at the front of a slice.
+#[inline(always)]
+pub fn store_part<L: Lane>(to: &mut [L::T], count: usize, value: L) {
+    assert!(to.len() >= count && count <= L::N);
+    // SAFETY: checked.
+    unsafe { value.write_part(to.as_mut_ptr(), count) }
+}
+
+/// The same slice, of which the compiler no longer knows that it is the same: what is read from it in
+/// a loop is read each time. Constants that outnumber the registers are then operands in memory,
+/// where otherwise they would be read ahead and moved about.
+#[inline(always)]
+pub fn reread<T>(slice: &[T]) -> &[T] {
+    #[allow(unused_mut)]
+    let mut start = slice.as_ptr();
+    // SAFETY: no instruction at all; the pointer stays what it is.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) start, options(readonly, nostack, preserves_flags));
+    }
+    // SAFETY: the same slice.
+    unsafe { std::slice::from_raw_parts(start, slice.len()) }
+}
+
+/// Samples that begin at a cache line, so that no vector straddles two.
+#[derive(Clone, Debug)]
+pub struct Buffer<T> {
+    lines: Vec<Line<T>>,
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line<T>([T; 16]);
+
+impl<T: Scalar> Buffer<T> {
+    pub fn zeros(len: usize) -> Self {
+        Self {
+            lines: vec![Line([T::default(); 16]); len.div_ceil(16)],
+            len,
+        }
+    }
+
+    pub fn from_slice(samples: &[T]) -> Self {
+        let mut buffer = Self::zeros(samples.len());
+        buffer.copy_from_slice(samples);
+        buffer
+    }
+}
+
+impl<T: Scalar> Deref for Buffer<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        const { assert!(size_of::<Line<T>>() == 16 * size_of::<T>()) };
+        // SAFETY: lines are 16 samples without padding, by the line above, and hold `len` or more.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Scalar> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
