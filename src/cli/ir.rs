@@ -51,7 +51,7 @@ struct Synth {
     quiet: bool,
 }
 
-fn rate(text: &str) -> Result<SampleRate, String> {
+pub(super) fn rate(text: &str) -> Result<SampleRate, String> {
     let hz = units::hertz(text).map_err(|error| error.to_string())?;
     if hz.fract() != 0.0 || hz > f64::from(u32::MAX) {
         return Err(format!(

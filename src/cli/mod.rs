@@ -2,6 +2,7 @@
 
 mod convolve;
 mod ir;
+mod plan;
 mod render;
 mod signals;
 
@@ -25,6 +26,7 @@ Examples:
   faltung render voice.wav synth:cathedral out.wav    the same without a recorded hall
   faltung convolve 1,5 3,4,2                          prints 3 19 22 10
   faltung ir list                                     what may follow `synth:`
+  faltung plan hall.wav                               how it would be convolved, at what cost
 
 `faltung help COMMAND` tells more about each.";
 
@@ -33,6 +35,7 @@ enum Command {
     Render(Box<render::Args>),
     Convolve(convolve::Args),
     Ir(ir::Args),
+    Plan(plan::Args),
 }
 
 /// Runs the command line of this process: exit code 0 for success, 1 for failure, 2 for wrong
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(args),
         Command::Convolve(args) => convolve::run(args),
         Command::Ir(args) => ir::run(args),
+        Command::Plan(args) => plan::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
