@@ -1135,6 +1135,49 @@ fn ir_synth_writes_the_response_that_the_name_stands_for() {
 }
 
 #[test]
+fn a_plan_covers_every_tap_within_the_latency_that_was_accepted() {
+    let room = Room::new();
+    for (line, channels, frames) in [
+        ("plan synth:hall -r 44.1k --json", 2, 132_300),
+        ("plan synth:hall --json --latency 512 --double", 2, 144_000),
+        ("plan synth:identity --json --inputs 3", 1, 1),
+    ] {
+        let ran = room.faltung(line).ok();
+        let plan: serde_json::Value = serde_json::from_str(ran.stdout()).unwrap();
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        assert_eq!(number(&plan["channels"]), channels, "{line}");
+        assert_eq!(number(&plan["frames"]), frames, "{line}");
+        let most = if line.contains("512") { 512 } else { 0 };
+        assert!(number(&plan["latency"]) <= most, "{line}");
+        let mut covered = number(&plan["head"]);
+        for level in plan["levels"].as_array().unwrap() {
+            assert_eq!(number(&level["from_tap"]), covered, "{line}: {level}");
+            covered += number(&level["block"]) * number(&level["partitions"]);
+        }
+        assert!(covered >= frames, "{line}: {covered} taps");
+        assert!(plan["ns_per_frame"].as_f64().unwrap() > 0.0 && number(&plan["bytes"]) > 0);
+    }
+    let table = room.faltung("plan synth:hall").ok();
+    for word in [
+        "head",
+        "level 1",
+        "latency   0 frames",
+        "ns per frame",
+        "MiB",
+    ] {
+        assert!(
+            table.stdout().contains(word),
+            "no `{word}` in\n{}",
+            table.stdout()
+        );
+    }
+    room.faltung("plan missing.wav").refused(&["missing.wav"]);
+    room.faltung("plan synth:hall --inputs 3")
+        .refused(&["3", "2"]);
+    room.faltung("plan synth:hall --latency soon").wrong_usage();
+}
+
+#[test]
 fn a_synth_name_that_is_unknown_or_impossible_is_refused() {
     let (room, ..) = simple();
     for (name, words) in [
