@@ -17,8 +17,9 @@ mod kernel;
 
 pub use dsp::clip::{ConvolveError, Element, Method, convolve, convolve_with};
 pub use dsp::convolver::{Builder, Convolver, MatrixConvolver};
+pub use dsp::error::BuildError;
 pub use dsp::mode::{Excerpt, Mode, ModeConvolver};
-pub use dsp::plan::{BuildError, Latency, Outline, Partition, Plan, Prepared};
+pub use dsp::plan::{Latency, Outline, Partition, Plan, Prepared};
 pub use dsp::routing::{Route, Routing, StereoOrder};
 pub use ir::{ImpulseResponse, IrError, Recipe};
 pub use kernel::Cpu;

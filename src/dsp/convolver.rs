@@ -2,7 +2,8 @@
 
 use super::cost::Counts;
 use super::engine::Engine;
-use super::plan::{BuildError, Latency, Partition, Plan, Prepared};
+use super::error::BuildError;
+use super::plan::{Latency, Partition, Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
@@ -55,47 +56,33 @@ impl<T: Sample> Convolver<T> {
     #[track_caller]
     pub fn process(&mut self, input: &[T], output: &mut [T]) {
         check_length(input.len(), output.len());
-        let engine = &mut self.engine;
-        let mut at = 0;
-        while at < input.len() {
-            let n = engine.segment(input.len() - at);
-            engine.write(0, n, input[at..at + n].iter().copied());
-            engine.emit(0, &mut output[at..at + n]);
-            engine.advance(n);
-            at += n;
-        }
-        engine.took_input(input.len());
+        self.engine.in_segments(input.len(), |engine, now| {
+            engine.write(0, now.len(), input[now.clone()].iter().copied());
+            engine.emit(0, &mut output[now]);
+        });
+        self.engine.took_input(input.len());
     }
 
     /// Convolves a block in its place.
     pub fn process_in_place(&mut self, block: &mut [T]) {
-        let engine = &mut self.engine;
-        let mut at = 0;
-        while at < block.len() {
-            let n = engine.segment(block.len() - at);
-            engine.write(0, n, block[at..at + n].iter().copied());
-            engine.emit(0, &mut block[at..at + n]);
-            engine.advance(n);
-            at += n;
-        }
-        engine.took_input(block.len());
+        self.engine.in_segments(block.len(), |engine, now| {
+            let block = &mut block[now];
+            engine.write(0, block.len(), block.iter().copied());
+            engine.emit(0, block);
+        });
+        self.engine.took_input(block.len());
     }
 
     /// Writes the next frames of what still has to come out (latency and tail) and returns their
     /// number; fewer than asked for at the end, 0 when all is out. The rest of `output` is left
     /// as it is. Input that follows is convolved as if silence had been processed meanwhile.
     pub fn drain(&mut self, output: &mut [T]) -> usize {
-        let engine = &mut self.engine;
-        let frames = engine.pending().min(output.len());
-        let mut at = 0;
-        while at < frames {
-            let n = engine.segment(frames - at);
-            engine.write(0, n, std::iter::repeat_n(T::zero(), n));
-            engine.emit(0, &mut output[at..at + n]);
-            engine.advance(n);
-            at += n;
-        }
-        engine.took_tail(frames);
+        let frames = self.engine.pending().min(output.len());
+        self.engine.in_segments(frames, |engine, now| {
+            engine.write(0, now.len(), std::iter::repeat_n(T::zero(), now.len()));
+            engine.emit(0, &mut output[now]);
+        });
+        self.engine.took_tail(frames);
         frames
     }
 
@@ -289,18 +276,15 @@ impl<T: Sample> MatrixConvolver<T> {
         for channel in output.iter_mut() {
             check_length(frames, channel.as_mut().len());
         }
-        let mut at = 0;
-        while at < frames {
-            let n = engine.segment(frames - at);
+        engine.in_segments(frames, |engine, now| {
             for (channel, input) in input.iter().enumerate() {
-                engine.write(channel, n, input.as_ref()[at..at + n].iter().copied());
+                let input = &input.as_ref()[now.clone()];
+                engine.write(channel, now.len(), input.iter().copied());
             }
             for (channel, output) in output.iter_mut().enumerate() {
-                engine.emit(channel, &mut output.as_mut()[at..at + n]);
+                engine.emit(channel, &mut output.as_mut()[now.clone()]);
             }
-            engine.advance(n);
-            at += n;
-        }
+        });
         engine.took_input(frames);
     }
 
@@ -317,15 +301,13 @@ impl<T: Sample> MatrixConvolver<T> {
         check_length(input.len(), frames * inputs);
         check_length(frames * outputs, output.len());
         let mut planar = engine.borrow_scratch();
-        let mut at = 0;
-        while at < frames {
-            let n = engine.segment(frames - at);
-            let input = &input[at * inputs..(at + n) * inputs];
+        engine.in_segments(frames, |engine, now| {
+            let (n, input) = (now.len(), &input[now.start * inputs..now.end * inputs]);
             for channel in 0..inputs {
                 let samples = input[channel..].iter().step_by(inputs).copied();
                 engine.write(channel, n, samples);
             }
-            let output = &mut output[at * outputs..(at + n) * outputs];
+            let output = &mut output[now.start * outputs..now.end * outputs];
             for channel in 0..outputs {
                 engine.emit(channel, &mut planar[..n]);
                 let slots = output[channel..].iter_mut().step_by(outputs);
@@ -333,9 +315,7 @@ impl<T: Sample> MatrixConvolver<T> {
                     *slot = y;
                 }
             }
-            engine.advance(n);
-            at += n;
-        }
+        });
         engine.restore(planar);
         engine.took_input(frames);
     }
@@ -354,18 +334,18 @@ impl<T: Sample> MatrixConvolver<T> {
             check_length(room, channel.as_mut().len());
         }
         let frames = engine.pending().min(room);
-        let mut at = 0;
-        while at < frames {
-            let n = engine.segment(frames - at);
+        engine.in_segments(frames, |engine, now| {
             for channel in 0..engine.inputs() {
-                engine.write(channel, n, std::iter::repeat_n(T::zero(), n));
+                engine.write(
+                    channel,
+                    now.len(),
+                    std::iter::repeat_n(T::zero(), now.len()),
+                );
             }
             for (channel, output) in output.iter_mut().enumerate() {
-                engine.emit(channel, &mut output.as_mut()[at..at + n]);
+                engine.emit(channel, &mut output.as_mut()[now.clone()]);
             }
-            engine.advance(n);
-            at += n;
-        }
+        });
         engine.took_tail(frames);
         frames
     }

@@ -1,6 +1,6 @@
 //! What work costs: measured nanoseconds, and the cheapest layout by them.
 
-use super::plan::BuildError;
+use super::error::BuildError;
 use super::routing::Routing;
 use super::scheme::{Layout, LevelShape, Levels, Pace, Scheme};
 use crate::kernel::Cpu;

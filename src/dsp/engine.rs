@@ -1,10 +1,13 @@
 //! The running machine of a matrix of responses: writes inputs, emits outputs, keeps the grid.
 
+use std::ops::Range;
+
 use super::compiled::Compiled;
 use super::direct;
+use super::error::BuildError;
 use super::history::History;
 use super::level::Level;
-use super::plan::{BuildError, Prepared};
+use super::plan::Prepared;
 use super::product::Path;
 use super::routing::{Route, Routing};
 use super::scheme::Pace;
@@ -139,9 +142,17 @@ impl<T: Sample> Engine<T> {
         self.harmed_until.fill(0);
     }
 
-    /// Frames up to the next point of the grid, at most `frames`.
-    pub fn segment(&self, frames: usize) -> usize {
-        frames.min(self.granule - (self.position & (self.granule - 1)))
+    /// Runs through so many frames in segments: `step` writes every input and emits every output
+    /// of the frames it is given.
+    pub fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
+        let mut at = 0;
+        while at < frames {
+            let to_grid = self.granule - (self.position & (self.granule - 1));
+            let n = to_grid.min(frames - at);
+            step(self, at..at + n);
+            self.advance(n);
+            at += n;
+        }
     }
 
     /// Working space for one segment, to be handed back by [`restore`](Self::restore).
@@ -187,7 +198,7 @@ impl<T: Sample> Engine<T> {
     }
 
     /// The segment is done: does the work that falls to it.
-    pub fn advance(&mut self, frames: usize) {
+    fn advance(&mut self, frames: usize) {
         self.position += frames;
         self.due += self.rate * frames as i64;
         let mut busy = 0;

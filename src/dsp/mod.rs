@@ -8,6 +8,7 @@ mod cost;
 mod delay_line;
 mod direct;
 mod engine;
+pub mod error;
 mod fft;
 mod history;
 mod level;

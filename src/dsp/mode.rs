@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::convolver::Convolver;
-use super::plan::BuildError;
+use super::error::BuildError;
 use crate::signal::Sample;
 
 /// The part of the full convolution to keep, with numpy's meaning.

@@ -4,45 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use num_traits::Float;
-use thiserror::Error;
 
 use super::cost::{self, Counts};
+use super::error::BuildError;
 use super::fft::Transform;
 use super::product::Partitions;
-use super::routing::{Route, Routing};
+use super::routing::Routing;
 use super::scheme::{Direct, Layout, Levels, Pace, Scheme, Uniform};
 use super::spectra::Spectra;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
-
-/// Why a convolver cannot be built.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-#[allow(missing_docs)] // each variant's message says it
-pub enum BuildError {
-    #[error("the impulse response is empty; it needs at least one tap")]
-    EmptyIr,
-    #[error("tap {tap} of impulse response {ir} is {value}; repair or trim the response")]
-    NotFinite { ir: usize, tap: usize, value: f64 },
-    #[error(
-        "impulse response has {frames} frames, the plan holds {capacity}; raise `capacity` or trim it"
-    )]
-    TooLong { frames: usize, capacity: usize },
-    #[error(
-        "partitions of {block} frames cannot be; give a power of two from {} to {}",
-        Plan::MIN_BLOCK,
-        Plan::MAX_BLOCK
-    )]
-    Block { block: usize },
-    #[error(
-        "{inputs} input channel(s) and {irs} impulse response channel(s) do not fit: give one IR channel, or one for each input channel, or four (LL, LR, RL, RR) for a stereo input, or two for a mono input"
-    )]
-    Routing { inputs: usize, irs: usize },
-    #[error("the route from input {} through response {} to output {} leads nowhere; all are counted from 0", .0.input, .0.ir, .0.output)]
-    Route(Route),
-    #[error("the responses were prepared with different plans; prepare all of them with one")]
-    MixedPlans,
-}
 
 /// How much delay the caller accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -144,7 +115,11 @@ impl Plan {
         };
         let power_of_two = |block: usize, least: usize| {
             let fits = block.is_power_of_two() && (least..=Self::MAX_BLOCK).contains(&block);
-            fits.then_some(()).ok_or(BuildError::Block { block })
+            fits.then_some(()).ok_or(BuildError::Block {
+                block,
+                least,
+                most: Self::MAX_BLOCK,
+            })
         };
         Ok(match self.partition {
             Partition::Auto => cost::cheapest::<T>(self.cpu, self.capacity, latency, counts),

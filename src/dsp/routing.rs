@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::plan::BuildError;
+use super::error::BuildError;
 
 /// One response on its way from an input to an output; all counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,8 +90,8 @@ impl Routing {
             Routing::TrueStereoOrder(order) => order.routes(),
             Routing::Custom { outputs, routes } => {
                 let outside = |r: &&Route| r.input >= inputs || r.output >= *outputs || r.ir >= irs;
-                if let Some(&route) = routes.iter().find(outside) {
-                    return Err(BuildError::Route(route));
+                if let Some(&Route { input, output, ir }) = routes.iter().find(outside) {
+                    return Err(BuildError::Route { input, ir, output });
                 }
                 routes.clone()
             }

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::dsp::convolver::MatrixConvolver;
+use crate::dsp::error::BuildError;
 use crate::dsp::mode::{Excerpt, Mode};
-use crate::dsp::plan::{BuildError, Latency, Plan};
+use crate::dsp::plan::{Latency, Plan};
 use crate::dsp::routing::Routing;
 use crate::io::{Levels, ReadError, Replaced, Sink, Source, Spec, Spool, WriteError};
 use crate::ir::ImpulseResponse;
