@@ -45,6 +45,8 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const ZERO: Self;
     #[doc(hidden)]
+    fn plus(self, other: Self) -> Self;
+    #[doc(hidden)]
     fn plus_product(self, a: Self, b: Self) -> Self;
     /// The full convolution by FFT, `short` being the shorter input; `None` for integers.
     #[doc(hidden)]
@@ -61,6 +63,10 @@ macro_rules! integer {
         impl Element for $t {
             const ZERO: Self = 0;
             const WEIGHT: f64 = 0.0;
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
             #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self.wrapping_add(a.wrapping_mul(b))
@@ -80,6 +86,10 @@ macro_rules! float {
             const ZERO: Self = 0.0;
             const WEIGHT: f64 = $weight;
             #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self + a * b
             }
@@ -91,6 +101,10 @@ macro_rules! float {
         impl Element for Complex<$t> {
             const ZERO: Self = Complex::new(0.0, 0.0);
             const WEIGHT: f64 = $weight;
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
             #[inline(always)]
             fn plus_product(self, a: Self, b: Self) -> Self {
                 self + a * b
@@ -197,19 +211,30 @@ fn fft_is_cheaper(weight: f64, long: usize, short: usize) -> bool {
 }
 
 /// out[k] = sum over j of short[j] long[from + k - j], one run over j for each tile of outputs.
+/// Runs of taps are summed apart and then added, so that rounding grows with their length and
+/// number, not with their product (Higham 1993).
 fn direct_sum<E: Element>(long: &[E], short: &[E], from: usize, out: &mut [E]) {
-    const TILE: usize = 2048;
+    const TILE: usize = 1024;
+    const RUN: usize = 32;
+    let mut sums = [E::ZERO; TILE];
     for (tile, out) in out.chunks_mut(TILE).enumerate() {
         let first = from + tile * TILE;
-        for (j, &tap) in short.iter().enumerate() {
-            // Outputs k for which first + k - j lies inside `long`.
-            let begin = j.saturating_sub(first);
-            let end = (long.len() + j).saturating_sub(first).min(out.len());
-            if begin < end {
-                let x = &long[first + begin - j..first + end - j];
-                for (y, &x) in out[begin..end].iter_mut().zip(x) {
-                    *y = y.plus_product(x, tap);
+        for (run, taps) in short.chunks(RUN).enumerate() {
+            let sums = &mut sums[..out.len()];
+            sums.fill(E::ZERO);
+            for (j, &tap) in (run * RUN..).zip(taps) {
+                // Outputs k for which first + k - j lies inside `long`.
+                let begin = j.saturating_sub(first);
+                let end = (long.len() + j).saturating_sub(first).min(out.len());
+                if begin < end {
+                    let x = &long[first + begin - j..first + end - j];
+                    for (y, &x) in sums[begin..end].iter_mut().zip(x) {
+                        *y = y.plus_product(x, tap);
+                    }
                 }
+            }
+            for (y, &sum) in out.iter_mut().zip(sums.iter()) {
+                *y = y.plus(sum);
             }
         }
     }
