@@ -6,7 +6,7 @@ use super::compiled::Compiled;
 use super::direct;
 use super::error::BuildError;
 use super::history::History;
-use super::level::Level;
+use super::level::{self, Level};
 use super::plan::Prepared;
 use super::product::Path;
 use super::routing::{Route, Routing};
@@ -184,7 +184,7 @@ impl<T: Sample> Engine<T> {
             } else {
                 let share = &mut self.head[..target.len()];
                 (self.compiled.fir)(self.cpu, taps, recent, share);
-                add(share, target);
+                level::add(share, target);
             }
             self.work += direct::cost(taps.len(), target.len());
         }
@@ -260,11 +260,5 @@ impl<T: Sample> Engine<T> {
                 *y = T::nan();
             }
         }
-    }
-}
-
-pub(crate) fn add<T: Sample>(share: &[T], target: &mut [T]) {
-    for (y, &x) in target.iter_mut().zip(share) {
-        *y += x;
     }
 }

@@ -117,9 +117,7 @@ impl<T: Sample> Level<T> {
         let playing = &self.outputs[output].playing;
         if playing.sounds {
             let share = &playing.samples[at & (self.block() - 1)..];
-            for (y, &x) in target.iter_mut().zip(share) {
-                *y += x;
-            }
+            add(share, target);
         }
     }
 
@@ -291,4 +289,11 @@ fn pieces(steps: usize, task: u32, cost: impl Fn(usize) -> u32) -> Vec<(Range<us
         }
     }
     pieces
+}
+
+/// Adds one share of the output to the others.
+pub(crate) fn add<T: Sample>(share: &[T], target: &mut [T]) {
+    for (y, &x) in target.iter_mut().zip(share) {
+        *y += x;
+    }
 }
