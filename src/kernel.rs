@@ -172,7 +172,7 @@ impl Vectors for f64 {
 /// A vector of `N` samples in a register; `N` is 4, 8 or 16.
 ///
 /// # Safety
-/// `read` and `write` touch exactly `N` samples, the partial ones exactly `count`.
+/// `read` and `write` touch exactly `N` samples.
 pub unsafe trait Lane: Copy {
     type T: Scalar;
     const N: usize;
@@ -187,14 +187,6 @@ pub unsafe trait Lane: Copy {
     /// # Safety
     /// `N` samples can be written at `at`, and the CPU has the instructions.
     unsafe fn write(self, at: *mut Self::T);
-    /// The first `count <= N` samples, then zeros.
-    ///
-    /// # Safety
-    /// `count` samples can be read at `at`, and the CPU has the instructions.
-    unsafe fn read_part(at: *const Self::T, count: usize) -> Self;
-    /// # Safety
-    /// `count <= N` samples can be written at `at`, and the CPU has the instructions.
-    unsafe fn write_part(self, at: *mut Self::T, count: usize);
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -264,22 +256,6 @@ unsafe impl<T: Scalar> Lane for Plain<T> {
     }
 
     #[inline(always)]
-    unsafe fn read_part(at: *const T, count: usize) -> Self {
-        let mut v = [T::default(); 4];
-        for (i, v) in v.iter_mut().enumerate().take(count) {
-            *v = unsafe { *at.add(i) };
-        }
-        Self(v)
-    }
-
-    #[inline(always)]
-    unsafe fn write_part(self, at: *mut T, count: usize) {
-        for (i, v) in self.0.into_iter().enumerate().take(count) {
-            unsafe { *at.add(i) = v };
-        }
-    }
-
-    #[inline(always)]
     fn add(self, other: Self) -> Self {
         each!(|I| self.0[I] + other.0[I])
     }
@@ -335,7 +311,6 @@ macro_rules! x86_lane {
         $(#[$doc:meta])* $name:ident($reg:ty), $t:ty, $n:literal,
         $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident,
         $fmadd:ident, $fnmadd:ident,
-        part: |$at:ident, $count:ident, $value:ident| $read_part:expr, $write_part:expr;
         groups: |$g:ident| $groups:expr;
         within: |$w:ident| $within:expr;
     ) => {
@@ -345,7 +320,7 @@ macro_rules! x86_lane {
         pub struct $name($reg);
 
         // SAFETY: all methods run inside `avx2` or `avx512`, where the instructions exist; loads
-        // and stores are of the register's width or masked to `count`.
+        // and stores are of the register's width.
         unsafe impl Lane for $name {
             type T = $t;
             const N: usize = $n;
@@ -364,17 +339,6 @@ macro_rules! x86_lane {
             #[inline(always)]
             unsafe fn write(self, at: *mut $t) {
                 unsafe { $storeu(at, self.0) }
-            }
-
-            #[inline(always)]
-            unsafe fn read_part($at: *const $t, $count: usize) -> Self {
-                Self(unsafe { $read_part })
-            }
-
-            #[inline(always)]
-            unsafe fn write_part(self, $at: *mut $t, $count: usize) {
-                let $value = self.0;
-                unsafe { $write_part }
             }
 
             #[inline(always)]
@@ -427,9 +391,6 @@ x86_lane! {
     F32x16(__m512), f32, 16,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps,
     _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    part: |at, count, value|
-        _mm512_maskz_loadu_ps(!(!0u32 << count) as u16, at),
-        _mm512_mask_storeu_ps(at, !(!0u32 << count) as u16, value);
     groups: |v| {
         let [a, b, c, d] = v;
         let (ab01, ab23) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
@@ -460,9 +421,6 @@ x86_lane! {
     F64x8(__m512d), f64, 8,
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd,
     _mm512_mul_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
-    part: |at, count, value|
-        _mm512_maskz_loadu_pd(!(!0u32 << count) as u8, at),
-        _mm512_mask_storeu_pd(at, !(!0u32 << count) as u8, value);
     groups: |v| {
         let [a, b, c, d] = v;
         let (ab01, ab23) = (_mm512_shuffle_f64x2::<0x44>(a, b), _mm512_shuffle_f64x2::<0xee>(a, b));
@@ -491,9 +449,6 @@ x86_lane! {
     F32x8(__m256), f32, 8,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps,
     _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    part: |at, count, value|
-        _mm256_maskload_ps(at, first_words(count)),
-        _mm256_maskstore_ps(at, first_words(count), value);
     groups: |v| {
         let [a, b, c, d] = v;
         let [a, b, c, d] = transpose_pd([
@@ -526,20 +481,8 @@ x86_lane! {
     F64x4(__m256d), f64, 4,
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd,
     _mm256_mul_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
-    part: |at, count, value|
-        _mm256_maskload_pd(at, first_words(2 * count)),
-        _mm256_maskstore_pd(at, first_words(2 * count), value);
     groups: |v| transpose_pd(v);
     within: |v| v;
-}
-
-/// A mask of the first `count` 32-bit words.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-fn first_words(count: usize) -> __m256i {
-    let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), index)
 }
 
 /// Transposes four vectors of four 64-bit elements.
@@ -677,22 +620,6 @@ pub fn store<L: Lane>(to: &mut [L::T], value: L) {
     assert!(to.len() >= L::N);
     // SAFETY: checked.
     unsafe { value.write(to.as_mut_ptr()) }
-}
-
-/// The first `count <= N` samples of a slice as a vector, then zeros.
-#[inline(always)]
-pub fn load_part<L: Lane>(from: &[L::T], count: usize) -> L {
-    assert!(from.len() >= count && count <= L::N);
-    // SAFETY: checked.
-    unsafe { L::read_part(from.as_ptr(), count) }
-}
-
-/// Puts the first `count <= N` samples of a vector at the front of a slice.
-#[inline(always)]
-pub fn store_part<L: Lane>(to: &mut [L::T], count: usize, value: L) {
-    assert!(to.len() >= count && count <= L::N);
-    // SAFETY: checked.
-    unsafe { value.write_part(to.as_mut_ptr(), count) }
 }
 
 /// The same slice, of which the compiler no longer knows that it is the same: what is read from it in

@@ -6,21 +6,49 @@
 use crate::kernel::{self, Body, Cpu, Lane, Rows};
 use crate::signal::Sample;
 
-/// out[t] = sum over j of taps[j] x[t - j], where `history` holds the taps.len() - 1 frames before
-/// the first new one, then the out.len() new ones.
+/// Taps come in groups of so many.
+pub(crate) const GROUP: usize = 8;
+
+/// The taps in the order of [`fir`]: the last one first, zeros before it to make whole groups.
+pub(crate) fn arrange<T: Sample>(taps: &[T]) -> Vec<T> {
+    let zeros = taps.len().next_multiple_of(GROUP) - taps.len();
+    let zeros = std::iter::repeat_n(T::zero(), zeros);
+    zeros.chain(taps.iter().rev().copied()).collect()
+}
+
+/// out[t] += sum over i of taps[i] history[t + i], where `history` holds the taps.len() - 1 frames
+/// before the first new one, then the out.len() new ones; `taps` as [`arrange`] has them.
 ///
 /// Every output is the same sum in the same order, whatever the number of outputs and wherever they
-/// fall in the call. The order is that of [`outputs`] and depends on the number of taps and the CPU.
+/// fall in the call. The products of each i modulo GROUP have a sum of their own, from the oldest
+/// on; these eight are added in pairs. So one output is a product of vectors along the taps, many
+/// are products of vectors along time, and both come out the same to the bit.
 #[track_caller]
 pub fn fir<T: Sample>(cpu: Cpu, taps: &[T], history: &[T], out: &mut [T]) {
     assert!(
-        history.len() + 1 == taps.len().max(1) + out.len(),
+        taps.len().is_multiple_of(GROUP) && history.len() + 1 == taps.len().max(1) + out.len(),
         "{} frames of history for {} taps and {} frames of output",
         history.len(),
         taps.len(),
         out.len()
     );
-    kernel::run(cpu, Fir { taps, history, out });
+    let lanes = cpu.lanes::<T>();
+    let whole = if lanes > GROUP {
+        out.len() / lanes * lanes
+    } else {
+        out.len()
+    };
+    let (many, few) = out.split_at_mut(whole);
+    let (recent, last) = (&history[..history.len() - few.len()], &history[whole..]);
+    if !many.is_empty() {
+        let (history, out) = (recent, many);
+        kernel::run(cpu, Fir { taps, history, out });
+    }
+    if !few.is_empty() {
+        // Fewer than a wide vector: groups of taps want vectors of their own length.
+        let (history, out) = (last, few);
+        kernel::run(cpu.at_most::<T>(GROUP), Fir { taps, history, out });
+    }
 }
 
 struct Fir<'a, T> {
@@ -34,123 +62,115 @@ impl<T: Sample> Body<T> for Fir<'_, T> {
     fn run<L: Lane<T = T>>(self) {
         let Fir { taps, history, out } = self;
         let mut t = 0;
-        while out.len() - t >= 4 * L::N {
-            outputs::<L, 4, 7, false>(taps, &history[t..], &mut out[t..]);
+        while L::REGISTERS >= 32 && out.len() - t >= 4 * L::N {
+            vectors::<L, 4>(taps, &history[t..], &mut out[t..]);
             t += 4 * L::N;
         }
-        if out.len() - t >= 2 * L::N {
-            outputs::<L, 2, 5, false>(taps, &history[t..], &mut out[t..]);
+        while out.len() - t >= 2 * L::N {
+            vectors::<L, 2>(taps, &history[t..], &mut out[t..]);
             t += 2 * L::N;
         }
-        if out.len() - t >= L::N {
-            outputs::<L, 1, 4, false>(taps, &history[t..], &mut out[t..]);
+        while out.len() - t >= L::N {
+            vectors::<L, 1>(taps, &history[t..], &mut out[t..]);
             t += L::N;
         }
-        if out.len() > t {
-            outputs::<L, 1, 4, true>(taps, &history[t..], &mut out[t..]);
+        if L::N <= GROUP {
+            for (out, history) in out[t..].iter_mut().zip(history[t..].windows(taps.len())) {
+                *out += one::<L>(taps, history);
+            }
         }
     }
 }
 
-/// The first V vectors of output, or, if PART, the last few outputs, less than a vector. W = V + 3.
+/// The first V vectors of output.
 ///
-/// Counted from the oldest input, tap i goes with the vectors of input that begin at i, i + N ..
-/// Taps that are N apart share most of these vectors; so four groups of N taps are taken at once.
-/// Odd and even groups are summed apart, so that no sum waits for the one before.
+/// Two passes over the taps have four of the eight sums each, as many as there are registers for.
 #[inline(always)]
-fn outputs<L: Lane, const V: usize, const W: usize, const PART: bool>(
-    taps: &[L::T],
-    history: &[L::T],
-    out: &mut [L::T],
-) {
-    let mut even = [L::splat(L::T::default()); V];
-    let mut odd = even;
-    let mut first = 0;
-    while first + 4 * L::N <= taps.len() {
-        let x = Input::<L, PART>::new(&history[first..], L::N, W, out.len());
-        let g = &taps[taps.len() - first - 4 * L::N..][..4 * L::N];
-        for i in 0..L::N {
-            let mut window = [L::splat(L::T::default()); W];
-            for w in 0..W {
-                window[w] = x.get(i, w);
-            }
-            let tap = |group: usize| 4 * L::N - 1 - i - group * L::N;
-            let (g0, g1) = (L::splat(g[tap(0)]), L::splat(g[tap(1)]));
-            for v in 0..V {
-                even[v] = window[v].mul_add(g0, even[v]);
-                odd[v] = window[v + 1].mul_add(g1, odd[v]);
-            }
-            let (g2, g3) = (L::splat(g[tap(2)]), L::splat(g[tap(3)]));
-            for v in 0..V {
-                even[v] = window[v + 2].mul_add(g2, even[v]);
-                odd[v] = window[v + 3].mul_add(g3, odd[v]);
-            }
+fn vectors<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], out: &mut [L::T]) {
+    let mut total = [L::splat(L::T::default()); V];
+    for half in 0..2 {
+        let mut sums = [[L::splat(L::T::default()); V]; GROUP / 2];
+        let mut first = 0;
+        while L::REGISTERS >= 32 && first + 8 * GROUP <= taps.len() {
+            groups::<L, V, 8>(taps, history, first, half, &mut sums);
+            first += 8 * GROUP;
         }
-        first += 4 * L::N;
+        while first + 4 * GROUP <= taps.len() {
+            groups::<L, V, 4>(taps, history, first, half, &mut sums);
+            first += 4 * GROUP;
+        }
+        while first < taps.len() {
+            groups::<L, V, 1>(taps, history, first, half, &mut sums);
+            first += GROUP;
+        }
+        for v in 0..V {
+            let [a, b, c, d] = [sums[0][v], sums[1][v], sums[2][v], sums[3][v]];
+            let sum = a.add(b).add(c.add(d));
+            total[v] = if half == 0 { sum } else { total[v].add(sum) };
+        }
     }
-    while first < taps.len() {
-        add_group::<L, V, PART>(taps, history, first, out.len(), &mut even);
-        first += L::N;
-        std::mem::swap(&mut even, &mut odd);
-    }
-    // Swapped or not, the sum of both is the same.
+    let at = Rows::<L>::new(out, 0, L::N, V, 1);
     for v in 0..V {
-        let sum = even[v].add(odd[v]);
-        if PART {
-            kernel::store_part(out, out.len(), sum);
-        } else {
-            kernel::store(&mut out[v * L::N..], sum);
-        }
+        total[v] = at.get(v, 0).add(total[v]);
+    }
+    for v in 0..V {
+        kernel::store(&mut out[v * L::N..], total[v]);
     }
 }
 
-/// Adds the products of the taps `first..first + N`, or as many as there are.
+/// Adds the products of one half of each of G groups of taps, from tap `first` on.
+///
+/// Tap i of all groups goes with the vectors of input that begin at i, i + UNIT, i + 2 UNIT ..,
+/// and groups share most of them.
 #[inline(always)]
-fn add_group<L: Lane, const V: usize, const PART: bool>(
+fn groups<L: Lane, const V: usize, const G: usize>(
     taps: &[L::T],
     history: &[L::T],
     first: usize,
-    count: usize,
-    sum: &mut [L; V],
+    half: usize,
+    sums: &mut [[L; V]; GROUP / 2],
 ) {
-    let len = L::N.min(taps.len() - first);
-    let x = Input::<L, PART>::new(&history[first..], len, V, count);
-    for (i, &g) in taps[taps.len() - first - len..][..len]
-        .iter()
-        .rev()
-        .enumerate()
-    {
-        for v in 0..V {
-            sum[v] = x.get(i, v).mul_add(L::splat(g), sum[v]);
+    const MOST: usize = 16;
+    let unit = L::N.min(GROUP);
+    let (per_group, per_vector) = (GROUP / unit, L::N / unit);
+    let count = (G - 1) * per_group + (V - 1) * per_vector + 1;
+    let x = Rows::<L>::new(history, first, 1, GROUP + (count - 1) * unit, 1);
+    let taps = &taps[first..][..G * GROUP];
+    for k in 0..GROUP / 2 {
+        let i = half * (GROUP / 2) + k;
+        let mut window = [L::splat(L::T::default()); MOST];
+        for w in 0..count {
+            window[w] = x.get(i + w * unit, 0);
+        }
+        for g in 0..G {
+            let tap = L::splat(taps[g * GROUP + i]);
+            for v in 0..V {
+                let x = window[g * per_group + v * per_vector];
+                sums[k][v] = x.mul_add(tap, sums[k][v]);
+            }
         }
     }
 }
 
-/// Sample of input, that begin at any frame.
-enum Input<'a, L: Lane, const PART: bool> {
-    Whole(Rows<'a, L>),
-    /// Only the first few lanes, so that nothing beyond the input is read.
-    Part(&'a [L::T], usize),
-}
-
-impl<'a, L: Lane, const PART: bool> Input<'a, L, PART> {
-    #[inline(always)]
-    fn new(history: &'a [L::T], starts: usize, vectors: usize, count: usize) -> Self {
-        if PART {
-            Self::Part(history, count)
-        } else {
-            Self::Whole(Rows::new(history, 0, 1, starts, vectors))
+/// One output.
+#[inline(always)]
+fn one<L: Lane>(taps: &[L::T], history: &[L::T]) -> L::T {
+    let (groups, vectors) = (taps.len() / GROUP, GROUP / L::N);
+    let mut sums = [L::splat(L::T::default()); 2];
+    if groups > 0 {
+        let x = Rows::<L>::new(history, 0, GROUP, groups, vectors);
+        let taps = Rows::<L>::new(taps, 0, GROUP, groups, vectors);
+        for group in 0..groups {
+            for v in 0..vectors {
+                sums[v] = x.get(group, v).mul_add(taps.get(group, v), sums[v]);
+            }
         }
     }
-
-    /// The vector that begins at frame `i + vector * N`.
-    #[inline(always)]
-    fn get(&self, i: usize, vector: usize) -> L {
-        match *self {
-            Self::Whole(ref rows) => rows.get(i, vector),
-            Self::Part(history, count) => kernel::load_part(&history[i + vector * L::N..], count),
-        }
+    let mut s = [L::T::default(); GROUP];
+    for v in 0..vectors {
+        kernel::store(&mut s[v * L::N..], sums[v]);
     }
+    ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
 }
 
 /// Work of so many taps for so many outputs, in the units of the levels' tasks.

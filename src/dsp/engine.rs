@@ -6,7 +6,7 @@ use super::compiled::Compiled;
 use super::direct;
 use super::error::BuildError;
 use super::history::History;
-use super::level::{self, Level};
+use super::level::Level;
 use super::plan::Prepared;
 use super::product::Path;
 use super::routing::{Route, Routing};
@@ -46,14 +46,14 @@ pub(crate) struct Engine<T: Sample> {
     /// For each output the frame up to which an input fault harms it.
     harmed_until: Vec<usize>,
     scratch: Vec<T>,
-    /// One route's share of the head.
-    head: Vec<T>,
+    /// What the levels add to each output, up to the next step of the grid.
+    shares: Vec<Vec<T>>,
 }
 
 const SCALE: i64 = 1 << 16;
 
 /// A task's share of the work is that of so many frames: small beside a call of 64.
-const TASK: i64 = 16;
+const TASK: i64 = 24;
 
 impl<T: Sample> Engine<T> {
     pub fn new(inputs: usize, irs: &[Prepared<T>], routing: &Routing) -> Result<Self, BuildError> {
@@ -105,7 +105,7 @@ impl<T: Sample> Engine<T> {
             levels,
             harmed_until: vec![0; outputs],
             scratch: vec![T::zero(); granule],
-            head: vec![T::zero(); granule],
+            shares: vec![vec![T::zero(); granule]; outputs],
         })
     }
 
@@ -140,6 +140,9 @@ impl<T: Sample> Engine<T> {
         self.histories.iter_mut().for_each(History::reset);
         self.levels.iter_mut().for_each(Level::reset);
         self.harmed_until.fill(0);
+        self.shares
+            .iter_mut()
+            .for_each(|share| share.fill(T::zero()));
     }
 
     /// Runs through so many frames in segments: `step` writes every input and emits every output
@@ -171,7 +174,8 @@ impl<T: Sample> Engine<T> {
 
     /// Makes one output's frames of this segment; every input must have been written.
     pub fn emit(&mut self, output: usize, target: &mut [T]) {
-        let mut first = true;
+        let within = self.position & (self.granule - 1);
+        target.copy_from_slice(&self.shares[output][within..within + target.len()]);
         for (route, prepared) in &self.routes[output] {
             let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
             let lookback = taps.len().saturating_sub(1);
@@ -179,20 +183,8 @@ impl<T: Sample> Engine<T> {
                 continue;
             }
             let recent = history.recent(self.position, lookback, target.len());
-            if std::mem::take(&mut first) {
-                (self.compiled.fir)(self.cpu, taps, recent, target);
-            } else {
-                let share = &mut self.head[..target.len()];
-                (self.compiled.fir)(self.cpu, taps, recent, share);
-                level::add(share, target);
-            }
+            (self.compiled.fir)(self.cpu, taps, recent, target);
             self.work += direct::cost(taps.len(), target.len());
-        }
-        if first {
-            target.fill(T::zero());
-        }
-        for level in &self.levels {
-            level.add(output, self.position, target);
         }
         self.mark_faults(output, target);
     }
@@ -221,6 +213,14 @@ impl<T: Sample> Engine<T> {
                 break;
             }
             self.work += level.turn(self.position, &self.histories) as u64;
+        }
+        if self.position & (self.granule - 1) == 0 {
+            for (output, share) in self.shares.iter_mut().enumerate() {
+                share.fill(T::zero());
+                for level in &self.levels {
+                    level.add(output, self.position, share);
+                }
+            }
         }
     }
 

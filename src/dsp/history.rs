@@ -33,6 +33,9 @@ pub(crate) struct History<T: 'static> {
     last_fault: Option<usize>,
 }
 
+/// So few frames are looked at one by one.
+const FEW: usize = 8;
+
 impl<T: Sample> History<T> {
     /// Keeps at least `lookback` frames before a write and `blocks` frames in all; no write may
     /// cross a multiple of `granule`, a power of two. Faults are remembered for
@@ -81,11 +84,17 @@ impl<T: Sample> History<T> {
         for (slot, x) in target.iter_mut().zip(input) {
             *slot = x;
         }
-        let (least, mut most) = (self.compiled.magnitudes)(self.cpu, target);
+        let (least, mut most) = if frames < FEW {
+            T::magnitudes(target)
+        } else {
+            (self.compiled.magnitudes)(self.cpu, target)
+        };
         let first = at & (self.faults.len() - 1);
         let faults = &mut self.faults[first..][..frames];
         if most.is_finite() && least >= floor {
-            faults.fill(false);
+            if self.last_fault.is_some() {
+                faults.fill(false);
+            }
         } else {
             most = T::zero();
             for (n, (slot, fault)) in target.iter_mut().zip(faults).enumerate() {

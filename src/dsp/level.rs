@@ -117,7 +117,9 @@ impl<T: Sample> Level<T> {
         let playing = &self.outputs[output].playing;
         if playing.sounds {
             let share = &playing.samples[at & (self.block() - 1)..];
-            add(share, target);
+            for (y, &x) in target.iter_mut().zip(share) {
+                *y += x;
+            }
         }
     }
 
@@ -289,11 +291,4 @@ fn pieces(steps: usize, task: u32, cost: impl Fn(usize) -> u32) -> Vec<(Range<us
         }
     }
     pieces
-}
-
-/// Adds one share of the output to the others.
-pub(crate) fn add<T: Sample>(share: &[T], target: &mut [T]) {
-    for (y, &x) in target.iter_mut().zip(share) {
-        *y += x;
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use num_traits::Float;
 
 use super::cost::{self, Counts};
+use super::direct;
 use super::error::BuildError;
 use super::fft::Transform;
 use super::product::Partitions;
@@ -255,7 +256,7 @@ impl Outline {
     }
 
     /// Predicted time for one frame of all channels, in nanoseconds, on the machine on which the
-    /// cost model was measured (Xeon at 2.5 GHz).
+    /// cost model was measured (EPYC, Zen 5).
     pub fn ns_per_frame(&self) -> f64 {
         self.ns_per_frame
     }
@@ -324,7 +325,7 @@ pub struct Prepared<T: Sample = f32> {
     pub(super) cpu: Cpu,
     pub(super) layout: Arc<Layout>,
     frames: usize,
-    /// Taps of the time domain, the latency's zeros in front.
+    /// Taps of the time domain with the latency's zeros, as [`direct::arrange`] has them.
     pub(super) head: Arc<[T]>,
     /// The response's share in each level.
     pub(super) levels: Vec<Arc<Partitions<T>>>,
@@ -392,7 +393,7 @@ impl<T: Sample> Workbench<T> {
         Prepared {
             cpu: self.cpu,
             frames: ir.len(),
-            head: delayed[..until(self.layout.head)].into(),
+            head: direct::arrange(&delayed[..until(self.layout.head)]).into(),
             levels: levels.collect(),
             layout: self.layout.clone(),
         }

@@ -108,20 +108,24 @@ pub(crate) struct Sum<'a, T> {
 /// The sum's tile `tile`, in registers throughout.
 #[inline(always)]
 pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>; TILE] {
-    let mut acc = [Complex::zero(); TILE];
+    let mut acc = [Complex::<L>::zero(); TILE];
+    // X H is two products in each part. Where registers suffice, each has a sum of its own, so
+    // that none waits for the one before.
+    let apart = L::REGISTERS >= 32;
+    let mut other = acc;
     let size = 2 * TILE * L::N;
     for run in sum.runs {
         let path = &sum.paths[run.path];
         let (past, response) = (sum.lines[path.input].spectra(), &path.partitions.spectra);
         let row = |spectra: &Spectra<L::T>, first: usize| (tile * spectra.slots() + first) * size;
-        let x = Rows::new(
+        let x = Rows::<L>::new(
             past.samples(),
             row(past, run.slot),
             size,
             run.count,
             2 * TILE,
         );
-        let h = Rows::new(
+        let h = Rows::<L>::new(
             response.samples(),
             row(response, run.part),
             size,
@@ -129,18 +133,26 @@ pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>
             2 * TILE,
         );
         for k in 0..run.count {
-            mul_acc(&mut acc, &x, &h, k);
+            for v in 0..TILE {
+                let (xr, xi) = (x.get(k, v), x.get(k, TILE + v));
+                let (hr, hi) = (h.get(k, v), h.get(k, TILE + v));
+                acc[v].re = xr.mul_add(hr, acc[v].re);
+                acc[v].im = xr.mul_add(hi, acc[v].im);
+                if apart {
+                    other[v].re = xi.mul_add(hi, other[v].re);
+                    other[v].im = xi.mul_add(hr, other[v].im);
+                } else {
+                    acc[v].re = xi.neg_mul_add(hi, acc[v].re);
+                    acc[v].im = xi.mul_add(hr, acc[v].im);
+                }
+            }
+        }
+    }
+    if apart {
+        for v in 0..TILE {
+            acc[v].re = acc[v].re.sub(other[v].re);
+            acc[v].im = acc[v].im.add(other[v].im);
         }
     }
     acc
-}
-
-#[inline(always)]
-fn mul_acc<L: Lane>(acc: &mut [Complex<L>; TILE], x: &Rows<'_, L>, h: &Rows<'_, L>, row: usize) {
-    for v in 0..TILE {
-        let (xr, xi) = (x.get(row, v), x.get(row, TILE + v));
-        let (hr, hi) = (h.get(row, v), h.get(row, TILE + v));
-        acc[v].re = xi.neg_mul_add(hi, xr.mul_add(hr, acc[v].re));
-        acc[v].im = xi.mul_add(hr, xr.mul_add(hi, acc[v].im));
-    }
 }
