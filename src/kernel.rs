@@ -2,7 +2,7 @@
 //!
 //! An algorithm is written once, as a [`Body`] that is generic over a [`Lane`] type, in safe code;
 //! [`run`] compiles it once per CPU and calls the fitting copy. What is unsafe about that is kept
-//! small and stays here: calling a CPU's instructions, which the existence of a [`Cpu`] value
+//! small and stays here and in the files of the vector types: calling a CPU's instructions, which the existence of a [`Cpu`] value
 //! vouches for, and reaching into slices without a check per access, for which [`Rows`] and
 //! [`RowsMut`] check their whole reach once.
 
@@ -11,8 +11,17 @@ use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod plain;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+use neon::{F32x4, F64x4};
+use plain::Plain;
+#[cfg(target_arch = "x86_64")]
+use x86::{F32x8, F32x16, F64x4, F64x8};
 
 // ---------------------------------------------------------------------------------------------
 // The choice of CPU
@@ -25,6 +34,8 @@ pub struct Cpu(Set);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
     Portable,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -35,6 +46,8 @@ impl fmt::Display for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Set::Portable => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
@@ -44,7 +57,7 @@ impl fmt::Display for Cpu {
 }
 
 impl Cpu {
-    /// Plain Rust on arrays: runs everywhere, and on aarch64 becomes NEON code with FMA.
+    /// Plain Rust on arrays: runs everywhere.
     pub const PORTABLE: Cpu = Cpu(Set::Portable);
 
     /// The best that this machine has.
@@ -58,6 +71,9 @@ impl Cpu {
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
         let mut all = vec![Self::PORTABLE];
+        // Part of every aarch64.
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self(Set::Neon));
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             all.push(Self(Set::Avx2));
@@ -72,6 +88,8 @@ impl Cpu {
     pub fn lanes<T: Vectors>(self) -> usize {
         match self.0 {
             Set::Portable => T::Portable::N,
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => T::Neon::N,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => T::Avx2::N,
             #[cfg(target_arch = "x86_64")]
@@ -108,6 +126,8 @@ pub trait Body<T: Scalar> {
 pub fn run<T: Vectors>(cpu: Cpu, body: impl Body<T>) {
     match cpu.0 {
         Set::Portable => portable(body),
+        #[cfg(target_arch = "aarch64")]
+        Set::Neon => neon(body),
         // SAFETY: a `Cpu` other than the portable one is only made after the machine was asked.
         #[cfg(target_arch = "x86_64")]
         Set::Avx2 => unsafe { avx2(body) },
@@ -121,6 +141,12 @@ pub fn run<T: Vectors>(cpu: Cpu, body: impl Body<T>) {
 #[inline(never)]
 fn portable<T: Vectors>(body: impl Body<T>) {
     body.run::<T::Portable>()
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+fn neon<T: Vectors>(body: impl Body<T>) {
+    body.run::<T::Neon>()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -147,6 +173,8 @@ impl Scalar for f64 {}
 /// The vector types of a sample type.
 pub trait Vectors: Scalar {
     type Portable: Lane<T = Self>;
+    #[cfg(target_arch = "aarch64")]
+    type Neon: Lane<T = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lane<T = Self>;
     #[cfg(target_arch = "x86_64")]
@@ -155,6 +183,8 @@ pub trait Vectors: Scalar {
 
 impl Vectors for f32 {
     type Portable = Plain<f32>;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = F32x4;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = F32x8;
     #[cfg(target_arch = "x86_64")]
@@ -163,6 +193,8 @@ impl Vectors for f32 {
 
 impl Vectors for f64 {
     type Portable = Plain<f64>;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = F64x4;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = F64x4;
     #[cfg(target_arch = "x86_64")]
@@ -200,304 +232,6 @@ pub unsafe trait Lane: Copy {
     fn groups(v: [Self; 4]) -> [Self; 4];
     /// Transposes lanes within these groups, among 4 vectors (N = 16) or in both pairs (N = 8).
     fn within(v: [Self; 4]) -> [Self; 4];
-}
-
-/// Four samples in an array.
-#[derive(Clone, Copy)]
-#[repr(C, align(16))]
-pub struct Plain<T>([T; 4]);
-
-// Lane by lane, without loops or closures: so the compiler sees vectors.
-macro_rules! each {
-    (|$i:ident| $value:expr) => {
-        Plain([
-            {
-                const $i: usize = 0;
-                $value
-            },
-            {
-                const $i: usize = 1;
-                $value
-            },
-            {
-                const $i: usize = 2;
-                $value
-            },
-            {
-                const $i: usize = 3;
-                $value
-            },
-        ])
-    };
-}
-
-// Where FMA is not an instruction of the baseline it would be a slow library call.
-const PLAIN_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-
-// SAFETY: arrays of four are read and written whole; parts go sample by sample.
-unsafe impl<T: Scalar> Lane for Plain<T> {
-    type T = T;
-    const N: usize = 4;
-    const REGISTERS: usize = 16;
-
-    #[inline(always)]
-    fn splat(value: T) -> Self {
-        Self([value; 4])
-    }
-
-    #[inline(always)]
-    unsafe fn read(at: *const T) -> Self {
-        Self(unsafe { at.cast::<[T; 4]>().read_unaligned() })
-    }
-
-    #[inline(always)]
-    unsafe fn write(self, at: *mut T) {
-        unsafe { at.cast::<[T; 4]>().write_unaligned(self.0) }
-    }
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        each!(|I| self.0[I] + other.0[I])
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        each!(|I| self.0[I] - other.0[I])
-    }
-
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        each!(|I| self.0[I] * other.0[I])
-    }
-
-    #[inline(always)]
-    fn mul_add(self, b: Self, c: Self) -> Self {
-        if PLAIN_FMA {
-            each!(|I| self.0[I].mul_add(b.0[I], c.0[I]))
-        } else {
-            each!(|I| self.0[I] * b.0[I] + c.0[I])
-        }
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, b: Self, c: Self) -> Self {
-        if PLAIN_FMA {
-            each!(|I| (T::default() - self.0[I]).mul_add(b.0[I], c.0[I]))
-        } else {
-            each!(|I| c.0[I] - self.0[I] * b.0[I])
-        }
-    }
-
-    #[inline(always)]
-    fn groups([a, b, c, d]: [Self; 4]) -> [Self; 4] {
-        [
-            Self([a.0[0], b.0[0], c.0[0], d.0[0]]),
-            Self([a.0[1], b.0[1], c.0[1], d.0[1]]),
-            Self([a.0[2], b.0[2], c.0[2], d.0[2]]),
-            Self([a.0[3], b.0[3], c.0[3], d.0[3]]),
-        ]
-    }
-
-    #[inline(always)]
-    fn within(v: [Self; 4]) -> [Self; 4] {
-        v
-    }
-}
-
-// One vector type of x86-64: its name, register, sample, width; the intrinsics; the shuffles.
-#[cfg(target_arch = "x86_64")]
-macro_rules! x86_lane {
-    (
-        $(#[$doc:meta])* $name:ident($reg:ty), $t:ty, $n:literal,
-        $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident,
-        $fmadd:ident, $fnmadd:ident,
-        groups: |$g:ident| $groups:expr;
-        within: |$w:ident| $within:expr;
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy)]
-        #[repr(transparent)]
-        pub struct $name($reg);
-
-        // SAFETY: all methods run inside `avx2` or `avx512`, where the instructions exist; loads
-        // and stores are of the register's width.
-        unsafe impl Lane for $name {
-            type T = $t;
-            const N: usize = $n;
-            const REGISTERS: usize = if size_of::<$reg>() == 64 { 32 } else { 16 };
-
-            #[inline(always)]
-            fn splat(value: $t) -> Self {
-                Self(unsafe { $set1(value) })
-            }
-
-            #[inline(always)]
-            unsafe fn read(at: *const $t) -> Self {
-                Self(unsafe { $loadu(at) })
-            }
-
-            #[inline(always)]
-            unsafe fn write(self, at: *mut $t) {
-                unsafe { $storeu(at, self.0) }
-            }
-
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                Self(unsafe { $add(self.0, other.0) })
-            }
-
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                Self(unsafe { $sub(self.0, other.0) })
-            }
-
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                Self(unsafe { $mul(self.0, other.0) })
-            }
-
-            #[inline(always)]
-            fn mul_add(self, b: Self, c: Self) -> Self {
-                Self(unsafe { $fmadd(self.0, b.0, c.0) })
-            }
-
-            #[inline(always)]
-            fn neg_mul_add(self, b: Self, c: Self) -> Self {
-                Self(unsafe { $fnmadd(self.0, b.0, c.0) })
-            }
-
-            #[inline(always)]
-            fn groups([a, b, c, d]: [Self; 4]) -> [Self; 4] {
-                let $g = [a.0, b.0, c.0, d.0];
-                #[allow(unused_unsafe)]
-                let [a, b, c, d] = unsafe { $groups };
-                [Self(a), Self(b), Self(c), Self(d)]
-            }
-
-            #[inline(always)]
-            fn within([a, b, c, d]: [Self; 4]) -> [Self; 4] {
-                let $w = [a.0, b.0, c.0, d.0];
-                #[allow(unused_unsafe)]
-                let [a, b, c, d] = unsafe { $within };
-                [Self(a), Self(b), Self(c), Self(d)]
-            }
-        }
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86_lane! {
-    /// Sixteen `f32` of AVX-512.
-    F32x16(__m512), f32, 16,
-    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps,
-    _mm512_mul_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    groups: |v| {
-        let [a, b, c, d] = v;
-        let (ab01, ab23) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
-        let (cd01, cd23) = (_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xee>(c, d));
-        [
-            _mm512_shuffle_f32x4::<0x88>(ab01, cd01),
-            _mm512_shuffle_f32x4::<0xdd>(ab01, cd01),
-            _mm512_shuffle_f32x4::<0x88>(ab23, cd23),
-            _mm512_shuffle_f32x4::<0xdd>(ab23, cd23),
-        ]
-    };
-    within: |v| {
-        let [a, b, c, d] = v;
-        let (ab01, ab23) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-        let (cd01, cd23) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-        [
-            _mm512_shuffle_ps::<0x44>(ab01, cd01),
-            _mm512_shuffle_ps::<0xee>(ab01, cd01),
-            _mm512_shuffle_ps::<0x44>(ab23, cd23),
-            _mm512_shuffle_ps::<0xee>(ab23, cd23),
-        ]
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86_lane! {
-    /// Eight `f64` of AVX-512.
-    F64x8(__m512d), f64, 8,
-    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd,
-    _mm512_mul_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
-    groups: |v| {
-        let [a, b, c, d] = v;
-        let (ab01, ab23) = (_mm512_shuffle_f64x2::<0x44>(a, b), _mm512_shuffle_f64x2::<0xee>(a, b));
-        let (cd01, cd23) = (_mm512_shuffle_f64x2::<0x44>(c, d), _mm512_shuffle_f64x2::<0xee>(c, d));
-        [
-            _mm512_shuffle_f64x2::<0x88>(ab01, cd01),
-            _mm512_shuffle_f64x2::<0xdd>(ab01, cd01),
-            _mm512_shuffle_f64x2::<0x88>(ab23, cd23),
-            _mm512_shuffle_f64x2::<0xdd>(ab23, cd23),
-        ]
-    };
-    within: |v| {
-        let [a, b, c, d] = v;
-        [
-            _mm512_unpacklo_pd(a, b),
-            _mm512_unpackhi_pd(a, b),
-            _mm512_unpacklo_pd(c, d),
-            _mm512_unpackhi_pd(c, d),
-        ]
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86_lane! {
-    /// Eight `f32` of AVX2.
-    F32x8(__m256), f32, 8,
-    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps,
-    _mm256_mul_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    groups: |v| {
-        let [a, b, c, d] = v;
-        let [a, b, c, d] = transpose_pd([
-            _mm256_castps_pd(a),
-            _mm256_castps_pd(b),
-            _mm256_castps_pd(c),
-            _mm256_castps_pd(d),
-        ]);
-        [
-            _mm256_castpd_ps(a),
-            _mm256_castpd_ps(b),
-            _mm256_castpd_ps(c),
-            _mm256_castpd_ps(d),
-        ]
-    };
-    within: |v| {
-        let [a, b, c, d] = v;
-        [
-            _mm256_blend_ps::<0xaa>(a, _mm256_moveldup_ps(b)),
-            _mm256_blend_ps::<0xaa>(_mm256_movehdup_ps(a), b),
-            _mm256_blend_ps::<0xaa>(c, _mm256_moveldup_ps(d)),
-            _mm256_blend_ps::<0xaa>(_mm256_movehdup_ps(c), d),
-        ]
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-x86_lane! {
-    /// Four `f64` of AVX2.
-    F64x4(__m256d), f64, 4,
-    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd,
-    _mm256_mul_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
-    groups: |v| transpose_pd(v);
-    within: |v| v;
-}
-
-/// Transposes four vectors of four 64-bit elements.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-fn transpose_pd([a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
-    let (ab02, ab13) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
-    let (cd02, cd13) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
-    [
-        _mm256_permute2f128_pd::<0x20>(ab02, cd02),
-        _mm256_permute2f128_pd::<0x20>(ab13, cd13),
-        _mm256_permute2f128_pd::<0x31>(ab02, cd02),
-        _mm256_permute2f128_pd::<0x31>(ab13, cd13),
-    ]
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ fn groups<L: Lane, const V: usize, const G: usize>(
     half: usize,
     sums: &mut [[L; V]; GROUP / 2],
 ) {
-    const MOST: usize = 16;
+    const MOST: usize = 18;
     let unit = L::N.min(GROUP);
     let (per_group, per_vector) = (GROUP / unit, L::N / unit);
     let count = (G - 1) * per_group + (V - 1) * per_vector + 1;
