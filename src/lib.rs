@@ -16,6 +16,7 @@ pub mod signal;
 mod kernel;
 
 pub use dsp::clip::{ConvolveError, Element, Method, convolve, convolve_with};
+pub use dsp::control::{Bypass, Control, ControlError, Settings, Status, Swap};
 pub use dsp::convolver::{Builder, Convolver, MatrixConvolver};
 pub use dsp::error::BuildError;
 pub use dsp::mode::{Excerpt, Mode, ModeConvolver};

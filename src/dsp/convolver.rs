@@ -1,8 +1,11 @@
 //! The convolvers that a program holds: one channel, or a matrix of them.
 
+use super::channels::{InPlace, Interleaved, Mono, Planar, Tail};
+use super::control::{Control, Settings};
 use super::cost::Counts;
 use super::engine::Engine;
 use super::error::BuildError;
+use super::machine::Machine;
 use super::plan::{Latency, Partition, Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::Cpu;
@@ -30,7 +33,7 @@ use crate::signal::Sample;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Convolver<T: Sample = f32> {
-    engine: Engine<T>,
+    machine: Machine<T>,
 }
 
 impl Convolver<f32> {
@@ -56,64 +59,53 @@ impl<T: Sample> Convolver<T> {
     #[track_caller]
     pub fn process(&mut self, input: &[T], output: &mut [T]) {
         check_length(input.len(), output.len());
-        self.engine.in_segments(input.len(), |engine, now| {
-            engine.write(0, now.len(), input[now.clone()].iter().copied());
-            engine.emit(0, &mut output[now]);
-        });
-        self.engine.took_input(input.len());
+        let frames = input.len();
+        self.machine.process(frames, &mut Mono { input, output });
     }
 
     /// Convolves a block in its place.
     pub fn process_in_place(&mut self, block: &mut [T]) {
-        self.engine.in_segments(block.len(), |engine, now| {
-            let block = &mut block[now];
-            engine.write(0, block.len(), block.iter().copied());
-            engine.emit(0, block);
-        });
-        self.engine.took_input(block.len());
+        self.machine.process(block.len(), &mut InPlace(block));
     }
 
     /// Writes the next frames of what still has to come out (latency and tail) and returns their
     /// number; fewer than asked for at the end, 0 when all is out. The rest of `output` is left
     /// as it is. Input that follows is convolved as if silence had been processed meanwhile.
     pub fn drain(&mut self, output: &mut [T]) -> usize {
-        let frames = self.engine.pending().min(output.len());
-        self.engine.in_segments(frames, |engine, now| {
-            engine.write(0, now.len(), std::iter::repeat_n(T::zero(), now.len()));
-            engine.emit(0, &mut output[now]);
-        });
-        self.engine.took_tail(frames);
+        let frames = self.machine.pending().min(output.len());
+        self.machine.drain(frames, &mut Tail(&mut [output]));
         frames
     }
 
     /// Forgets all input, as if just built.
     pub fn reset(&mut self) {
-        self.engine.reset();
+        self.machine.reset();
     }
 
     /// Delay from input to output in frames, without the response's own pre-delay.
     pub fn latency(&self) -> usize {
-        self.engine.latency()
+        self.machine.engine().latency()
     }
 
     /// Frames of output after the input has ended and the latency has passed: the response's
     /// length - 1.
     pub fn tail_len(&self) -> usize {
-        self.engine.tail()
+        self.machine.engine().tail()
     }
 
     /// Work done so far, counted, in units of the cost model; for tests of how evenly it falls.
     #[doc(hidden)]
     pub fn counted_work(&self) -> u64 {
-        self.engine.work()
+        self.machine.engine().work()
     }
 }
 
 impl<T: Sample> From<Prepared<T>> for Convolver<T> {
     fn from(prepared: Prepared<T>) -> Self {
         let engine = Engine::new(1, &[prepared], &Routing::Shared);
+        let engine = engine.expect("one input and one response always fit");
         Self {
-            engine: engine.expect("one input and one response always fit"),
+            machine: Machine::new(engine, None),
         }
     }
 }
@@ -135,6 +127,7 @@ pub struct Builder {
     latency: Latency,
     partition: Partition,
     cpu: Option<Cpu>,
+    settings: Settings,
 }
 
 impl Builder {
@@ -150,6 +143,11 @@ impl Builder {
             capacity: Some(frames),
             ..self
         }
+    }
+
+    /// How changes are made, for [`build_with_control`](Self::build_with_control).
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// How the response is cut.
@@ -170,12 +168,28 @@ impl Builder {
     /// # Errors
     /// As [`Plan::prepare`].
     pub fn build<T: Sample>(&self, ir: &[T]) -> Result<Convolver<T>, BuildError> {
-        Plan::new(self.capacity.unwrap_or(ir.len()))
+        self.plan(ir.len()).prepare(ir).map(Convolver::from)
+    }
+
+    /// As [`build`](Self::build), together with a [`Control`] for another thread.
+    ///
+    /// # Errors
+    /// As [`Plan::prepare`].
+    pub fn build_with_control<T: Sample>(
+        &self,
+        ir: &[T],
+    ) -> Result<(Convolver<T>, Control<T>), BuildError> {
+        let plan = self.plan(ir.len());
+        let ready = vec![plan.prepare(ir)?];
+        let (machine, control) = Control::new(plan, 1, ready, &Routing::Shared, self.settings)?;
+        Ok((Convolver { machine }, control))
+    }
+
+    fn plan(&self, frames: usize) -> Plan {
+        Plan::new(self.capacity.unwrap_or(frames))
             .with_latency(self.latency)
             .with_partition(self.partition)
             .with_cpu(self.cpu.unwrap_or_else(Cpu::detect))
-            .prepare(ir)
-            .map(Convolver::from)
     }
 }
 
@@ -196,7 +210,9 @@ impl Builder {
 /// ```
 #[derive(Debug, Clone)]
 pub struct MatrixConvolver<T: Sample = f32> {
-    engine: Engine<T>,
+    machine: Machine<T>,
+    /// Room for what is written to interleaved channels.
+    scratch: Vec<T>,
 }
 
 impl<T: Sample> MatrixConvolver<T> {
@@ -224,40 +240,64 @@ impl<T: Sample> MatrixConvolver<T> {
         irs: &[Prepared<T>],
         routing: &Routing,
     ) -> Result<Self, BuildError> {
-        let engine = Engine::new(inputs, irs, routing)?;
-        Ok(Self { engine })
+        Ok(Self::with_machine(Machine::new(
+            Engine::new(inputs, irs, routing)?,
+            None,
+        )))
+    }
+
+    /// As [`new`](Self::new), together with a [`Control`] for another thread.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_control<I: AsRef<[T]>>(
+        plan: &Plan,
+        inputs: usize,
+        irs: &[I],
+        routing: &Routing,
+        settings: Settings,
+    ) -> Result<(Self, Control<T>), BuildError> {
+        let counts = Counts::new(inputs, irs.len(), routing)?;
+        let irs = plan.prepare_for(irs, counts)?;
+        let (machine, control) = Control::new(*plan, inputs, irs, routing, settings)?;
+        Ok((Self::with_machine(machine), control))
+    }
+
+    fn with_machine(machine: Machine<T>) -> Self {
+        let scratch = vec![T::zero(); machine.at_once()];
+        Self { machine, scratch }
     }
 
     /// Number of input channels.
     pub fn inputs(&self) -> usize {
-        self.engine.inputs()
+        self.machine.engine().inputs()
     }
 
     /// Number of output channels.
     pub fn outputs(&self) -> usize {
-        self.engine.outputs()
+        self.machine.engine().outputs()
     }
 
     /// Delay from input to output in frames, without the responses' own pre-delay.
     pub fn latency(&self) -> usize {
-        self.engine.latency()
+        self.machine.engine().latency()
     }
 
     /// Frames of output after the input has ended and the latency has passed: the longest
     /// response's length - 1.
     pub fn tail_len(&self) -> usize {
-        self.engine.tail()
+        self.machine.engine().tail()
     }
 
     /// Work done so far, counted, in units of the cost model; for tests of how evenly it falls.
     #[doc(hidden)]
     pub fn counted_work(&self) -> u64 {
-        self.engine.work()
+        self.machine.engine().work()
     }
 
     /// Forgets all input, as if just built.
     pub fn reset(&mut self) {
-        self.engine.reset();
+        self.machine.reset();
     }
 
     /// Convolves one block of planar channels, of any length.
@@ -266,7 +306,7 @@ impl<T: Sample> MatrixConvolver<T> {
     /// When a count of channels or a length differs.
     #[track_caller]
     pub fn process<I: AsRef<[T]>, O: AsMut<[T]>>(&mut self, input: &[I], output: &mut [O]) {
-        let engine = &mut self.engine;
+        let engine = self.machine.engine();
         check_channels("input", input.len(), engine.inputs());
         check_channels("output", output.len(), engine.outputs());
         let frames = input[0].as_ref().len();
@@ -276,16 +316,7 @@ impl<T: Sample> MatrixConvolver<T> {
         for channel in output.iter_mut() {
             check_length(frames, channel.as_mut().len());
         }
-        engine.in_segments(frames, |engine, now| {
-            for (channel, input) in input.iter().enumerate() {
-                let input = &input.as_ref()[now.clone()];
-                engine.write(channel, now.len(), input.iter().copied());
-            }
-            for (channel, output) in output.iter_mut().enumerate() {
-                engine.emit(channel, &mut output.as_mut()[now.clone()]);
-            }
-        });
-        engine.took_input(frames);
+        self.machine.process(frames, &mut Planar { input, output });
     }
 
     /// Convolves one block of interleaved frames: `input` holds `inputs()` samples for each
@@ -295,29 +326,19 @@ impl<T: Sample> MatrixConvolver<T> {
     /// When the lengths are not whole frames, or not equally many.
     #[track_caller]
     pub fn process_interleaved(&mut self, input: &[T], output: &mut [T]) {
-        let engine = &mut self.engine;
+        let engine = self.machine.engine();
         let (inputs, outputs) = (engine.inputs(), engine.outputs());
         let frames = input.len() / inputs;
         check_length(input.len(), frames * inputs);
         check_length(frames * outputs, output.len());
-        let mut planar = engine.borrow_scratch();
-        engine.in_segments(frames, |engine, now| {
-            let (n, input) = (now.len(), &input[now.start * inputs..now.end * inputs]);
-            for channel in 0..inputs {
-                let samples = input[channel..].iter().step_by(inputs).copied();
-                engine.write(channel, n, samples);
-            }
-            let output = &mut output[now.start * outputs..now.end * outputs];
-            for channel in 0..outputs {
-                engine.emit(channel, &mut planar[..n]);
-                let slots = output[channel..].iter_mut().step_by(outputs);
-                for (slot, &y) in slots.zip(&planar[..n]) {
-                    *slot = y;
-                }
-            }
-        });
-        engine.restore(planar);
-        engine.took_input(frames);
+        let mut channels = Interleaved {
+            input,
+            inputs,
+            output,
+            outputs,
+            scratch: &mut self.scratch,
+        };
+        self.machine.process(frames, &mut channels);
     }
 
     /// Writes the next frames of what still has to come out (latency and tail) and returns their
@@ -327,26 +348,14 @@ impl<T: Sample> MatrixConvolver<T> {
     /// When a count of channels or a length differs.
     #[track_caller]
     pub fn drain<O: AsMut<[T]>>(&mut self, output: &mut [O]) -> usize {
-        let engine = &mut self.engine;
-        check_channels("output", output.len(), engine.outputs());
+        let outputs = self.machine.engine().outputs();
+        check_channels("output", output.len(), outputs);
         let room = output.first_mut().map_or(0, |o| o.as_mut().len());
         for channel in output.iter_mut() {
             check_length(room, channel.as_mut().len());
         }
-        let frames = engine.pending().min(room);
-        engine.in_segments(frames, |engine, now| {
-            for channel in 0..engine.inputs() {
-                engine.write(
-                    channel,
-                    now.len(),
-                    std::iter::repeat_n(T::zero(), now.len()),
-                );
-            }
-            for (channel, output) in output.iter_mut().enumerate() {
-                engine.emit(channel, &mut output.as_mut()[now.clone()]);
-            }
-        });
-        engine.took_tail(frames);
+        let frames = self.machine.pending().min(room);
+        self.machine.drain(frames, &mut Tail(output));
         frames
     }
 }

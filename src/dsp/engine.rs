@@ -5,12 +5,14 @@ use std::ops::Range;
 use super::compiled::Compiled;
 use super::direct;
 use super::error::BuildError;
+use super::fade::Fade;
+use super::handover::Parcel;
 use super::history::History;
 use super::level::Level;
 use super::plan::Prepared;
-use super::product::Path;
-use super::routing::{Route, Routing};
-use super::scheme::Pace;
+use super::responses::Responses;
+use super::routing::Routing;
+use super::shelf::Shelf;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
 
@@ -26,87 +28,89 @@ pub(crate) struct Engine<T: Sample> {
     cpu: Cpu,
     compiled: &'static Compiled<T>,
     latency: usize,
-    tail: usize,
     /// Frames of the smallest level's block; a power of two, as all blocks are.
     granule: usize,
     /// Frames since the last reset.
     position: usize,
-    /// Frames of latency and tail that the input so far still has to come out.
-    pending: usize,
+    /// Position behind the last frame that was input and not tail, if there was any.
+    input_end: Option<usize>,
     histories: Vec<History<T>>,
-    /// The routes to each output, with their responses.
-    routes: Vec<Vec<(Route, Prepared<T>)>>,
+    /// The responses that play; usually it is one set of them.
+    shelf: Shelf<T>,
+    head: Head<T>,
     /// In order of size.
     levels: Vec<Level<T>>,
+    fade: Fade<T>,
     /// Work per frame that keeps every deadline, and what is due now; both scaled by `SCALE`.
     rate: i64,
+    rate_is_raised: bool,
     due: i64,
-    /// All work so far, in units of `Level::work`.
+    /// All work so far, in units of the agendas.
     work: u64,
     /// For each output the frame up to which an input fault harms it.
     harmed_until: Vec<usize>,
-    scratch: Vec<T>,
     /// What the levels add to each output, up to the next step of the grid.
     shares: Vec<Vec<T>>,
 }
 
+/// Which responses the time domain plays.
+#[derive(Debug, Clone)]
+struct Head<T> {
+    set: usize,
+    /// The set that is faded out, and the frames of the fade so far.
+    leaving: Option<(usize, usize)>,
+    /// The outputs of both, in a fade.
+    scratch: [Vec<T>; 2],
+}
+
 const SCALE: i64 = 1 << 16;
 
-/// A task's share of the work is that of so many frames: small beside a call of 64.
-const TASK: i64 = 24;
-
 impl<T: Sample> Engine<T> {
+    /// For one set of responses for good.
     pub fn new(inputs: usize, irs: &[Prepared<T>], routing: &Routing) -> Result<Self, BuildError> {
-        let list = routing.routes(inputs, irs.len())?;
-        let (layout, cpu) = (irs[0].layout.clone(), irs[0].cpu);
-        if irs.iter().any(|ir| ir.cpu != cpu || *ir.layout != *layout) {
-            return Err(BuildError::MixedPlans);
-        }
+        let routes = routing.routes(inputs, irs.len())?;
         let outputs = routing.outputs(inputs, irs.len());
-        let mut routes: Vec<Vec<(Route, Prepared<T>)>> = vec![Vec::new(); outputs];
-        for route in list {
-            routes[route.output].push((route, irs[route.ir].clone()));
-        }
+        let set = Responses::new(0, inputs, outputs, &routes, irs, None)?;
+        Ok(Self::with_set(inputs, Parcel::new(set), None))
+    }
+
+    /// If `fade` is given, other sets may take over from this one.
+    pub fn with_set(inputs: usize, set: Box<Parcel<Responses<T>>>, fade: Option<Fade<T>>) -> Self {
+        let bench = set.value.bench.clone();
+        let (layout, cpu) = (&bench.layout, bench.cpu);
+        let outputs = set.value.routes.len();
         let granule = layout.granule();
         // While a level works on two blocks, up to one more comes in.
         let blocks = layout.levels.last().map_or(granule, |l| 4 * l.block);
         let history = History::new(cpu, layout.head, blocks, granule, layout.latency);
-        let levels = layout.levels.iter().enumerate().map(|(index, &shape)| {
-            let path = |(route, prepared): &(Route, Prepared<T>)| Path {
-                input: route.input,
-                partitions: prepared.levels[index].clone(),
-            };
-            let paths = routes.iter().map(|r| r.iter().map(path).collect());
-            Level::new(cpu, shape, inputs, paths.collect())
-        });
-        let mut levels: Vec<Level<T>> = levels.collect();
-        let rate = |level: &Level<T>| (level.work_of_block() * SCALE) / level.block() as i64 + 1;
-        let spread = levels.iter().filter(|level| level.pace() == Pace::Spread);
-        let spread: i64 = spread.map(rate).sum();
-        let task = TASK * levels.iter().map(rate).sum::<i64>() / SCALE;
-        let spread_levels = levels
-            .iter_mut()
-            .filter(|level| level.pace() == Pace::Spread);
-        spread_levels.for_each(|level| level.cut(task.try_into().unwrap_or(u32::MAX)));
-        let longest = irs.iter().map(Prepared::frames).max().unwrap_or(1);
-        Ok(Self {
+        let shelf = Shelf::new(set, layout.levels.len() + 1);
+        let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
+        let levels: Vec<Level<T>> = (0..layout.levels.len()).map(level).collect();
+        let mut engine = Self {
             cpu,
             compiled: Compiled::table(),
             latency: layout.latency,
-            tail: longest - 1,
             granule,
             position: 0,
-            pending: 0,
+            input_end: None,
             histories: vec![history; inputs],
-            rate: spread,
+            rate: 0,
+            rate_is_raised: false,
             due: 0,
             work: 0,
-            routes,
+            head: Head {
+                set: shelf.current(),
+                leaving: None,
+                scratch: [vec![T::zero(); granule], vec![T::zero(); granule]],
+            },
+            shelf,
             levels,
+            fade: fade.unwrap_or_else(|| Fade::new(0)),
             harmed_until: vec![0; outputs],
-            scratch: vec![T::zero(); granule],
             shares: vec![vec![T::zero(); granule]; outputs],
-        })
+        };
+        engine.set_rate();
+        engine
     }
 
     pub fn inputs(&self) -> usize {
@@ -114,35 +118,72 @@ impl<T: Sample> Engine<T> {
     }
 
     pub fn outputs(&self) -> usize {
-        self.routes.len()
+        self.shares.len()
+    }
+
+    /// Most frames of a segment.
+    pub fn granule(&self) -> usize {
+        self.granule
     }
 
     pub fn latency(&self) -> usize {
         self.latency
     }
 
+    /// Frames of the longest response that plays, less one.
     pub fn tail(&self) -> usize {
-        self.tail
+        self.shelf.longest() - 1
     }
 
+    /// Frames of latency and tail that the input so far still has to come out.
     pub fn pending(&self) -> usize {
-        self.pending
+        let end = self.input_end.map(|end| end + self.latency + self.tail());
+        end.map_or(0, |end| end.saturating_sub(self.position))
     }
 
     pub fn work(&self) -> u64 {
         self.work
     }
 
+    /// Forgets all input; the newest responses play at once.
     pub fn reset(&mut self) {
         self.position = 0;
-        self.pending = 0;
+        self.input_end = None;
         self.due = 0;
         self.histories.iter_mut().for_each(History::reset);
-        self.levels.iter_mut().for_each(Level::reset);
+        let shelf = &mut self.shelf;
+        self.levels.iter_mut().for_each(|level| level.reset(shelf));
+        if let Some((set, _)) = self.head.leaving.take() {
+            shelf.release(set);
+        }
+        shelf.release(self.head.set);
+        self.head.set = shelf.take();
+        self.set_rate();
         self.harmed_until.fill(0);
         self.shares
             .iter_mut()
             .for_each(|share| share.fill(T::zero()));
+    }
+
+    /// Puts up another set of responses: the head and each level take it over at their next
+    /// step, or when the fade that they are in has ended.
+    pub fn exchange(&mut self, set: Box<Parcel<Responses<T>>>) {
+        self.shelf.put(set);
+    }
+
+    /// A set that nothing plays any more.
+    pub fn fetch_done(&mut self) -> Option<Box<Parcel<Responses<T>>>> {
+        self.shelf.fetch_done()
+    }
+
+    /// The set whose head plays.
+    pub fn heard(&self) -> u64 {
+        self.shelf.get(self.head.set).id
+    }
+
+    /// Whether the newest set plays throughout and no other is still heard.
+    pub fn is_settled(&self) -> bool {
+        self.shelf.is_settled()
     }
 
     /// Runs through so many frames in segments: `step` writes every input and emits every output
@@ -150,21 +191,30 @@ impl<T: Sample> Engine<T> {
     pub fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
         let mut at = 0;
         while at < frames {
-            let to_grid = self.granule - (self.position & (self.granule - 1));
-            let n = to_grid.min(frames - at);
+            let within = self.position & (self.granule - 1);
+            if within == 0 {
+                self.turn_head();
+            }
+            let n = (self.granule - within).min(frames - at);
             step(self, at..at + n);
             self.advance(n);
             at += n;
         }
     }
 
-    /// Working space for one segment, to be handed back by [`restore`](Self::restore).
-    pub fn borrow_scratch(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.scratch)
-    }
-
-    pub fn restore(&mut self, scratch: Vec<T>) {
-        self.scratch = scratch;
+    /// The head's step of the grid: it takes over the newest set.
+    fn turn_head(&mut self) {
+        let Head { set, leaving, .. } = &mut self.head;
+        if let Some((old, done)) = *leaving
+            && done >= self.fade.frames()
+        {
+            self.shelf.release(old);
+            *leaving = None;
+        }
+        if leaving.is_none() && *set != self.shelf.current() {
+            let old = std::mem::replace(set, self.shelf.take());
+            *leaving = Some((old, 0));
+        }
     }
 
     /// Takes one input's frames of this segment.
@@ -176,7 +226,22 @@ impl<T: Sample> Engine<T> {
     pub fn emit(&mut self, output: usize, target: &mut [T]) {
         let within = self.position & (self.granule - 1);
         target.copy_from_slice(&self.shares[output][within..within + target.len()]);
-        for (route, prepared) in &self.routes[output] {
+        let fades = self.head.leaving.filter(|&(leaving, _)| {
+            let (new, old) = (self.shelf.get(self.head.set), self.shelf.get(leaving));
+            !new.same_head(old, output)
+        });
+        match fades {
+            None => self.work += self.add_head(self.head.set, output, target),
+            Some((leaving, done)) => self.emit_faded(output, leaving, done, target),
+        }
+        self.mark_faults(output, target);
+    }
+
+    /// Adds what the heads of a set make of the inputs; returns the work.
+    #[inline]
+    fn add_head(&self, set: usize, output: usize, target: &mut [T]) -> u64 {
+        let mut work = 0;
+        for (route, prepared) in &self.shelf.get(set).routes[output] {
             let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
             let lookback = taps.len().saturating_sub(1);
             if taps.is_empty() || history.is_silent_since(self.position.saturating_sub(lookback)) {
@@ -184,14 +249,33 @@ impl<T: Sample> Engine<T> {
             }
             let recent = history.recent(self.position, lookback, target.len());
             (self.compiled.fir)(self.cpu, taps, recent, target);
-            self.work += direct::cost(taps.len(), target.len());
+            work += direct::cost(taps.len(), target.len());
         }
-        self.mark_faults(output, target);
+        work
+    }
+
+    #[cold]
+    fn emit_faded(&mut self, output: usize, leaving: usize, done: usize, target: &mut [T]) {
+        let mut scratch = std::mem::take(&mut self.head.scratch);
+        let [new, old] = &mut scratch;
+        let (new, old) = (&mut new[..target.len()], &mut old[..target.len()]);
+        for (set, share) in [(self.head.set, &mut *new), (leaving, &mut *old)] {
+            share.fill(T::zero());
+            self.work += self.add_head(set, output, share);
+        }
+        for (n, y) in target.iter_mut().enumerate() {
+            let weight = self.fade.weight(done + n);
+            *y += new[n] * weight + old[n] * (T::one() - weight);
+        }
+        self.head.scratch = scratch;
     }
 
     /// The segment is done: does the work that falls to it.
     fn advance(&mut self, frames: usize) {
         self.position += frames;
+        if let Some((_, done)) = &mut self.head.leaving {
+            *done += frames;
+        }
         self.due += self.rate * frames as i64;
         let mut busy = 0;
         while self.due > 0 {
@@ -200,7 +284,7 @@ impl<T: Sample> Engine<T> {
                 self.due = 0;
                 break;
             };
-            match level.work(&self.histories) {
+            match level.work(&self.histories, &self.shelf) {
                 Some(work) => {
                     self.due -= work * SCALE;
                     self.work += work as u64;
@@ -208,32 +292,45 @@ impl<T: Sample> Engine<T> {
                 None => busy += 1,
             }
         }
+        if self.position & (self.granule - 1) == 0 {
+            self.turn();
+        }
+    }
+
+    /// A step of the grid.
+    fn turn(&mut self) {
         for level in &mut self.levels {
             if self.position & (level.block() - 1) != 0 {
                 break;
             }
-            self.work += level.turn(self.position, &self.histories) as u64;
+            let (histories, shelf) = (&self.histories, &mut self.shelf);
+            self.work += level.turn(self.position, histories, shelf, &self.fade) as u64;
         }
-        if self.position & (self.granule - 1) == 0 {
-            for (output, share) in self.shares.iter_mut().enumerate() {
-                share.fill(T::zero());
-                for level in &self.levels {
-                    level.add(output, self.position, share);
-                }
+        if !self.shelf.is_settled() || self.rate_is_raised {
+            self.set_rate();
+        }
+        for (output, share) in self.shares.iter_mut().enumerate() {
+            share.fill(T::zero());
+            for level in &self.levels {
+                level.add(output, self.position, &self.fade, share);
             }
         }
     }
 
-    /// Called once per block of input.
-    pub fn took_input(&mut self, frames: usize) {
-        if frames > 0 {
-            self.pending = self.latency + self.tail;
-        }
+    fn set_rate(&mut self) {
+        let rate = |level: &Level<T>| {
+            let work = level.work_to_spread(&self.shelf);
+            work * SCALE / level.block() as i64 + i64::from(work > 0)
+        };
+        self.rate = self.levels.iter().map(rate).sum();
+        self.rate_is_raised = !self.shelf.is_settled();
     }
 
-    /// Called once per block of tail.
-    pub fn took_tail(&mut self, frames: usize) {
-        self.pending -= frames;
+    /// Called once per block of input, behind its last frame.
+    pub fn took_input(&mut self, frames: usize) {
+        if frames > 0 {
+            self.input_end = Some(self.position);
+        }
     }
 
     /// An input fault makes its whole answer unknown: NaN for as long as the response is. The
@@ -249,11 +346,15 @@ impl<T: Sample> Engine<T> {
         }
         for (n, y) in target.iter_mut().enumerate() {
             let now = first + n;
-            for (route, prepared) in &self.routes[output] {
+            for (route, prepared) in &self.shelf.get(self.head.set).routes[output] {
                 let answers = now.checked_sub(self.latency);
                 if answers.is_some_and(|at| self.histories[route.input].is_fault(at)) {
+                    let frames = match self.shelf.is_settled() {
+                        true => prepared.frames(),
+                        false => self.shelf.longest(),
+                    };
                     let until = &mut self.harmed_until[output];
-                    *until = (*until).max(now + prepared.frames());
+                    *until = (*until).max(now + frames);
                 }
             }
             if now < self.harmed_until[output] {

@@ -3,46 +3,56 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::agenda::Task;
 use super::delay_line::DelayLine;
+use super::fade::Fade;
 use super::fft::Transform;
 use super::history::History;
 use super::product::{Path, Run, Sum};
+use super::responses::Share;
 use super::scheme::{LevelShape, Pace};
-use crate::kernel::{Buffer, Cpu};
+use super::shelf::Shelf;
+use crate::kernel::Buffer;
 use crate::signal::Sample;
-
-/// A piece of work that is done in one go, small against a block's share of all work.
-#[derive(Debug, Clone)]
-enum Task {
-    /// Steps of an input's transform.
-    Forward { input: usize, steps: Range<usize> },
-    /// Which products an output consists of.
-    Collect { output: usize },
-    /// Steps of an output's transform, the products included.
-    Inverse { output: usize, steps: Range<usize> },
-}
 
 /// One level of all channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Level<T: Sample> {
+    /// Which one it is, from the smallest on.
+    index: usize,
     pace: Pace,
-    transform: Transform<T>,
+    transform: Arc<Transform<T>>,
     lines: Vec<DelayLine<T>>,
-    /// The ways to each output.
-    paths: Vec<Vec<Path<T>>>,
-    /// All work of one block in its order, with its cost.
-    agenda: Arc<[(Task, u32)]>,
-    /// The first task that is still to do.
+    /// The set that is played, and the one it takes over from.
+    set: usize,
+    leaving: Option<Leaving>,
+    /// The first task that is still to do: those of the set, then, while it takes over, those of
+    /// the other that are not for the inputs.
     next: usize,
+    tasks: usize,
     /// Position at which the windows of this work end.
     at: usize,
     forward_work: Buffer<T>,
     outputs: Vec<Output<T>>,
 }
 
-/// An output's state at one level.
+/// The set that is faded out.
+#[derive(Debug, Clone, Copy)]
+struct Leaving {
+    set: usize,
+    /// Frames of the fade that lie before the block in the making.
+    before: usize,
+}
+
+/// An output's state at one level: one voice, and a second one if sets are to be exchanged.
 #[derive(Debug, Clone)]
 struct Output<T> {
+    voice: Voice<T>,
+    leaving: Option<Voice<T>>,
+}
+
+#[derive(Debug, Clone)]
+struct Voice<T> {
     runs: Vec<Run>,
     work: Buffer<T>,
     making: Block<T>,
@@ -54,30 +64,105 @@ struct Block<T> {
     samples: Buffer<T>,
     /// Otherwise it is silence, whatever the samples say.
     sounds: bool,
+    /// Frames of the fade that lie before this block, if it takes part in one.
+    fade: Option<usize>,
 }
 
-impl<T: Sample> Level<T> {
-    /// `paths` has the ways to each output.
-    pub fn new(cpu: Cpu, shape: LevelShape, inputs: usize, paths: Vec<Vec<Path<T>>>) -> Self {
-        let transform = Transform::<T>::new(shape.block, cpu);
+impl<T: Sample> Block<T> {
+    #[cold]
+    fn add_weighted(&self, within: usize, weight: impl Fn(usize) -> T, target: &mut [T]) {
+        if self.sounds {
+            for (n, (y, &x)) in target.iter_mut().zip(&self.samples[within..]).enumerate() {
+                *y += x * weight(n);
+            }
+        }
+    }
+}
+
+impl<T: Sample> Voice<T> {
+    fn new(shape: LevelShape, work: usize, routes: usize) -> Self {
         let block = || Block {
             samples: Buffer::zeros(shape.block),
             sounds: false,
+            fade: None,
         };
-        let output = |paths: &Vec<Path<T>>| Output {
-            runs: Vec::with_capacity(paths.iter().map(|p| p.partitions.silent.len() + 1).sum()),
-            work: Buffer::zeros(transform.work_len()),
+        Self {
+            // A run for each partition at most, and one more where the ring of the past breaks.
+            runs: Vec::with_capacity(routes * (shape.partitions + 1)),
+            work: Buffer::zeros(work),
             making: block(),
             playing: block(),
+        }
+    }
+
+    fn play(&mut self) {
+        std::mem::swap(&mut self.making, &mut self.playing);
+    }
+
+    fn silence(&mut self) {
+        for block in [&mut self.making, &mut self.playing] {
+            (block.sounds, block.fade) = (false, None);
+        }
+    }
+
+    /// Lists the products as runs of neighbouring slots that all sound.
+    fn collect(&mut self, paths: &[Path<T>], lines: &[DelayLine<T>]) -> bool {
+        self.runs.clear();
+        let mut done = false;
+        for (index, path) in paths.iter().enumerate() {
+            let line = &lines[path.input];
+            if !line.all_silent() {
+                Run::list(index, line, &path.partitions, &mut self.runs);
+                done = true;
+            }
+        }
+        self.making.sounds = !self.runs.is_empty();
+        done
+    }
+
+    fn inverse(
+        &mut self,
+        transform: &Transform<T>,
+        steps: Range<usize>,
+        paths: &[Path<T>],
+        lines: &[DelayLine<T>],
+    ) -> bool {
+        if !self.making.sounds {
+            return false;
+        }
+        let runs = &self.runs;
+        let sum = Sum { runs, paths, lines };
+        transform.inverse(steps, &sum, &mut self.work, &mut self.making.samples);
+        true
+    }
+}
+
+impl<T: Sample> Level<T> {
+    /// Plays the newest set of the shelf, of which it is a user already. `exchange` is whether
+    /// other sets will come.
+    pub fn new(index: usize, inputs: usize, exchange: bool, shelf: &Shelf<T>) -> Self {
+        let set = shelf.get(shelf.current());
+        let (shape, transform) = (
+            set.bench.layout.levels[index],
+            set.bench.transforms[index].clone(),
+        );
+        let tasks = set.shares[index].agenda.len();
+        let output = |paths: &Vec<Path<T>>| {
+            let voice = || Voice::new(shape, transform.work_len(), paths.len());
+            Output {
+                voice: voice(),
+                leaving: exchange.then(voice),
+            }
         };
-        let agenda = agenda(&transform, inputs, &paths, u32::MAX);
         Self {
+            index,
             pace: shape.pace,
             lines: vec![DelayLine::new(shape.block, shape.partitions); inputs],
-            outputs: paths.iter().map(output).collect(),
-            paths,
-            next: agenda.len(),
-            agenda,
+            outputs: set.shares[index].paths.iter().map(output).collect(),
+            set: shelf.current(),
+            leaving: None,
+            next: tasks,
+            tasks,
             at: 0,
             forward_work: Buffer::zeros(transform.work_len()),
             transform,
@@ -88,83 +173,194 @@ impl<T: Sample> Level<T> {
         self.transform.block()
     }
 
-    pub fn pace(&self) -> Pace {
-        self.pace
+    /// Work of the block in the making that is to be spread evenly.
+    pub fn work_to_spread(&self, shelf: &Shelf<T>) -> i64 {
+        match self.pace {
+            Pace::AtOnce => 0,
+            Pace::Spread => {
+                let (all, _) = self.share(shelf).work;
+                let extra = self.leaving_share(shelf).map_or(0, |share| share.work.1);
+                all + extra
+            }
+        }
     }
 
-    /// All work of one block.
-    pub fn work_of_block(&self) -> i64 {
-        self.agenda.iter().map(|(_, cost)| i64::from(*cost)).sum()
+    fn share<'a>(&self, shelf: &'a Shelf<T>) -> &'a Share<T> {
+        &shelf.get(self.set).shares[self.index]
     }
 
-    /// Cuts the work into tasks that cost about `task` each, or a step if that is more.
-    pub fn cut(&mut self, task: u32) {
-        self.agenda = agenda(&self.transform, self.lines.len(), &self.paths, task);
-        self.next = self.agenda.len();
+    fn leaving_share<'a>(&self, shelf: &'a Shelf<T>) -> Option<&'a Share<T>> {
+        let Leaving { set, .. } = self.leaving?;
+        Some(&shelf.get(set).shares[self.index])
     }
 
-    pub fn reset(&mut self) {
+    /// Forgets all input; the newest set plays at once.
+    pub fn reset(&mut self, shelf: &mut Shelf<T>) {
         self.lines.iter_mut().for_each(DelayLine::reset);
         for output in &mut self.outputs {
-            output.making.sounds = false;
-            output.playing.sounds = false;
+            output.voice.silence();
+            output.leaving.iter_mut().for_each(Voice::silence);
         }
-        self.next = self.agenda.len();
+        if let Some(leaving) = self.leaving.take() {
+            shelf.release(leaving.set);
+        }
+        shelf.release(self.set);
+        self.set = shelf.take();
+        self.tasks = self.share(shelf).agenda.len();
+        self.next = self.tasks;
     }
 
     /// Adds this level's share of the frames from position `at` on.
-    pub fn add(&self, output: usize, at: usize, target: &mut [T]) {
-        let playing = &self.outputs[output].playing;
-        if playing.sounds {
-            let share = &playing.samples[at & (self.block() - 1)..];
-            for (y, &x) in target.iter_mut().zip(share) {
-                *y += x;
+    #[inline]
+    pub fn add(&self, output: usize, at: usize, fade: &Fade<T>, target: &mut [T]) {
+        let within = at & (self.transform.block() - 1);
+        let Output { voice, leaving } = &self.outputs[output];
+        let block = &voice.playing;
+        match block.fade {
+            None if block.sounds => {
+                for (y, &x) in target.iter_mut().zip(&block.samples[within..]) {
+                    *y += x;
+                }
+            }
+            None => {}
+            Some(before) => {
+                let weight = |n: usize| fade.weight(before + within + n);
+                block.add_weighted(within, weight, target);
+                if let Some(voice) = leaving {
+                    let weight = |n: usize| T::one() - weight(n);
+                    voice.playing.add_weighted(within, weight, target);
+                }
             }
         }
     }
 
     /// A block is full at position `at`: what was made begins to play, and the windows that end
     /// here are the next work. Returns the work done here.
-    pub fn turn(&mut self, at: usize, histories: &[History<T>]) -> i64 {
-        let mut done = self.finish(histories);
+    pub fn turn(
+        &mut self,
+        at: usize,
+        histories: &[History<T>],
+        shelf: &mut Shelf<T>,
+        fade: &Fade<T>,
+    ) -> i64 {
+        let mut done = self.finish(histories, shelf);
+        if self.pace == Pace::Spread {
+            self.play();
+        }
         self.at = at;
-        self.next = 0;
         for (line, history) in self.lines.iter_mut().zip(histories) {
             line.turn(history.is_silent_since(at.saturating_sub(2 * self.transform.block())));
         }
-        match self.pace {
-            Pace::AtOnce => {
-                done += self.finish(histories);
-                self.play();
-            }
-            Pace::Spread => self.play(),
+        self.begin(shelf, fade);
+        if self.pace == Pace::AtOnce {
+            done += self.finish(histories, shelf);
+            self.play();
         }
         done
     }
 
     fn play(&mut self) {
         for output in &mut self.outputs {
-            std::mem::swap(&mut output.making, &mut output.playing);
+            output.voice.play();
+            output.leaving.iter_mut().for_each(Voice::play);
+        }
+    }
+
+    /// Begins the work of a block: with the newest set, unless a fade is still going on.
+    fn begin(&mut self, shelf: &mut Shelf<T>, fade: &Fade<T>) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.before += self.transform.block();
+            if leaving.before >= fade.frames() {
+                shelf.release(leaving.set);
+                self.leaving = None;
+            }
+        }
+        if self.leaving.is_none() && self.set != shelf.current() {
+            let set = std::mem::replace(&mut self.set, shelf.take());
+            self.leaving = Some(Leaving { set, before: 0 });
+        }
+        self.next = 0;
+        self.tasks = self.share(shelf).agenda.len();
+        let Some(leaving) = self.leaving else {
+            for output in &mut self.outputs {
+                output.voice.making.fade = None;
+            }
+            return;
+        };
+        let (new, old) = (shelf.get(self.set), shelf.get(leaving.set));
+        self.tasks += old.shares[self.index].agenda.len();
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            let fades = !new.same_partitions(old, self.index, index);
+            output.voice.making.fade = fades.then_some(leaving.before);
+            if let Some(voice) = &mut output.leaving {
+                voice.making.sounds = false;
+            }
         }
     }
 
     /// Does what is left of this block's work.
-    fn finish(&mut self, histories: &[History<T>]) -> i64 {
-        std::iter::from_fn(|| self.work(histories)).sum()
+    fn finish(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> i64 {
+        let mut done = 0;
+        while let Some(work) = self.work(histories, shelf) {
+            done += work;
+        }
+        done
     }
 
     /// Does the next task and returns its cost, or nothing when all is done.
-    pub fn work(&mut self, histories: &[History<T>]) -> Option<i64> {
-        let (task, cost) = self.agenda.get(self.next)?.clone();
+    #[inline]
+    pub fn work(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> Option<i64> {
+        if self.next >= self.tasks {
+            return None;
+        }
+        let share = self.share(shelf);
+        let Some((task, cost)) = share.agenda.get(self.next) else {
+            return Some(self.work_for_leaving(self.next - share.agenda.len(), shelf));
+        };
         self.next += 1;
         let done = match task {
-            Task::Forward { input, steps } => self.forward(input, steps, &histories[input]),
-            Task::Collect { output } => self.collect(output),
-            Task::Inverse { output, steps } => self.inverse(output, steps),
+            Task::Forward { input, steps } => {
+                self.forward(*input, steps.clone(), &histories[*input])
+            }
+            Task::Collect { output } => {
+                let voice = &mut self.outputs[*output].voice;
+                voice.collect(&share.paths[*output], &self.lines)
+            }
+            Task::Inverse { output, steps } => {
+                let voice = &mut self.outputs[*output].voice;
+                let paths = &share.paths[*output];
+                voice.inverse(&self.transform, steps.clone(), paths, &self.lines)
+            }
         };
-        Some(if done { i64::from(cost) } else { 0 })
+        Some(if done { i64::from(*cost) } else { 0 })
     }
 
+    /// The same for the set that is faded out: its outputs only.
+    #[cold]
+    fn work_for_leaving(&mut self, task: usize, shelf: &Shelf<T>) -> i64 {
+        self.next += 1;
+        let Some(share) = self.leaving_share(shelf) else {
+            return 0;
+        };
+        let (task, cost) = &share.agenda[task];
+        let (Task::Collect { output } | Task::Inverse { output, .. }) = task else {
+            return 0;
+        };
+        let Output { voice, leaving } = &mut self.outputs[*output];
+        let (Some(_), Some(leaving)) = (voice.making.fade, leaving) else {
+            return 0;
+        };
+        let paths = &share.paths[*output];
+        let done = match task {
+            Task::Inverse { steps, .. } => {
+                leaving.inverse(&self.transform, steps.clone(), paths, &self.lines)
+            }
+            _ => leaving.collect(paths, &self.lines),
+        };
+        if done { i64::from(*cost) } else { 0 }
+    }
+
+    #[inline]
     fn forward(&mut self, input: usize, steps: Range<usize>, history: &History<T>) -> bool {
         let line = &mut self.lines[input];
         if line.newest_is_silent() {
@@ -187,108 +383,4 @@ impl<T: Sample> Level<T> {
         );
         true
     }
-
-    /// Lists the products of an output as runs of neighbouring slots that all sound.
-    fn collect(&mut self, output: usize) -> bool {
-        let Output { runs, making, .. } = &mut self.outputs[output];
-        runs.clear();
-        let mut done = false;
-        for (index, path) in self.paths[output].iter().enumerate() {
-            let line = &self.lines[path.input];
-            if !line.all_silent() {
-                Run::list(index, line, &path.partitions, runs);
-                done = true;
-            }
-        }
-        making.sounds = !runs.is_empty();
-        done
-    }
-
-    fn inverse(&mut self, output: usize, steps: Range<usize>) -> bool {
-        let paths = &self.paths[output];
-        let Output {
-            runs, work, making, ..
-        } = &mut self.outputs[output];
-        if !making.sounds {
-            return false;
-        }
-        let sum = Sum {
-            runs,
-            paths,
-            lines: &self.lines,
-        };
-        self.transform
-            .inverse(steps, &sum, work, &mut making.samples);
-        true
-    }
-}
-
-/// The order of one block's work: outputs that hear the same inputs go side by side, so that
-/// they find the inputs' spectra in the cache; an input is transformed just before it is needed.
-fn agenda<T: Sample>(
-    transform: &Transform<T>,
-    inputs: usize,
-    paths: &[Vec<Path<T>>],
-    task: u32,
-) -> Arc<[(Task, u32)]> {
-    let heard = |output: usize| -> Vec<usize> { paths[output].iter().map(|p| p.input).collect() };
-    let mut agenda = Vec::new();
-    let mut transformed = vec![false; inputs];
-    let mut output = 0;
-    while output < paths.len() {
-        let together = (output + 1..paths.len())
-            .take_while(|&next| next < output + 4 && heard(next) == heard(output));
-        let group = output..output + 1 + together.count();
-        output = group.end;
-        for input in heard(group.start) {
-            if !std::mem::replace(&mut transformed[input], true) {
-                let cost = |step| transform.forward_cost(step);
-                for (steps, cost) in pieces(transform.steps(), task, cost) {
-                    agenda.push((Task::Forward { input, steps }, cost));
-                }
-            }
-        }
-        for output in group.clone() {
-            let runs: usize = paths[output]
-                .iter()
-                .map(|p| p.partitions.silent.len())
-                .sum();
-            agenda.push((Task::Collect { output }, 10 + runs as u32));
-        }
-        let products = |output: usize| {
-            paths[output]
-                .iter()
-                .map(|p| p.partitions.silent.len())
-                .sum()
-        };
-        let cost = |output, step| transform.inverse_cost(step, products(output));
-        for (steps, _) in pieces(transform.steps(), task, |step| cost(group.start, step)) {
-            for output in group.clone() {
-                let cost = steps.clone().map(|step| cost(output, step)).sum();
-                agenda.push((
-                    Task::Inverse {
-                        output,
-                        steps: steps.clone(),
-                    },
-                    cost,
-                ));
-            }
-        }
-    }
-    agenda.into()
-}
-
-/// Cuts steps into pieces of about one task's cost.
-fn pieces(steps: usize, task: u32, cost: impl Fn(usize) -> u32) -> Vec<(Range<usize>, u32)> {
-    let mut pieces: Vec<(Range<usize>, u32)> = Vec::new();
-    for step in 0..steps {
-        match pieces.last_mut() {
-            Some((range, sum)) if *sum + cost(step) <= task => {
-                range.end += 1;
-                *sum += cost(step);
-            }
-            _ => pieces.push((step..step + 1, cost(step))),
-        }
-    }
-    pieces
 }

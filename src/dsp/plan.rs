@@ -164,8 +164,16 @@ impl Plan {
         irs: &[I],
         counts: Counts,
     ) -> Result<Vec<Prepared<T>>, BuildError> {
-        let layout = Arc::new(self.layout::<T>(counts)?);
-        let bench = Workbench::new(self.cpu, layout);
+        let bench = Arc::new(Workbench::new(self.cpu, self.layout::<T>(counts)?));
+        self.prepare_on(&bench, irs)
+    }
+
+    /// Prepares responses on a workbench that there is already.
+    pub(super) fn prepare_on<T: Sample, I: AsRef<[T]>>(
+        &self,
+        bench: &Arc<Workbench<T>>,
+        irs: &[I],
+    ) -> Result<Vec<Prepared<T>>, BuildError> {
         let mut all: Vec<Prepared<T>> = Vec::with_capacity(irs.len());
         for (index, ir) in irs.iter().enumerate() {
             let ir = ir.as_ref();
@@ -322,8 +330,7 @@ impl fmt::Display for Outline {
 /// A response cut and transformed: cheap to clone, the spectra are shared.
 #[derive(Debug, Clone)]
 pub struct Prepared<T: Sample = f32> {
-    pub(super) cpu: Cpu,
-    pub(super) layout: Arc<Layout>,
+    pub(super) bench: Arc<Workbench<T>>,
     frames: usize,
     /// Taps of the time domain with the latency's zeros, as [`direct::arrange`] has them.
     pub(super) head: Arc<[T]>,
@@ -338,24 +345,32 @@ impl<T: Sample> Prepared<T> {
     }
 }
 
-/// What it takes to transform responses of one layout.
-struct Workbench<T: Sample> {
-    cpu: Cpu,
-    layout: Arc<Layout>,
-    transforms: Vec<Transform<T>>,
+/// What it takes to transform and to convolve responses of one layout.
+#[derive(Debug)]
+pub(crate) struct Workbench<T: Sample> {
+    pub cpu: Cpu,
+    pub layout: Layout,
+    /// One for each level.
+    pub transforms: Vec<Arc<Transform<T>>>,
 }
 
 impl<T: Sample> Workbench<T> {
-    fn new(cpu: Cpu, layout: Arc<Layout>) -> Self {
+    fn new(cpu: Cpu, layout: Layout) -> Self {
         let blocks = layout.levels.iter().map(|level| level.block);
+        let transform = |block| Arc::new(Transform::new(block, cpu));
         Self {
             cpu,
-            transforms: blocks.map(|block| Transform::new(block, cpu)).collect(),
+            transforms: blocks.map(transform).collect(),
             layout,
         }
     }
 
-    fn prepare(&self, ir: &[T]) -> Prepared<T> {
+    /// Whether responses of both can meet in one engine.
+    pub fn fits(&self, other: &Self) -> bool {
+        self.cpu == other.cpu && self.layout == other.layout
+    }
+
+    fn prepare(self: &Arc<Self>, ir: &[T]) -> Prepared<T> {
         // Taps by delay: the latency's zeros come first. Taps that are nothing beside the
         // largest, by eps squared, become zero: what they would add is far below the rounding,
         // and subnormal numbers would cost much.
@@ -391,11 +406,10 @@ impl<T: Sample> Workbench<T> {
             })
         });
         Prepared {
-            cpu: self.cpu,
+            bench: self.clone(),
             frames: ir.len(),
             head: direct::arrange(&delayed[..until(self.layout.head)]).into(),
             levels: levels.collect(),
-            layout: self.layout.clone(),
         }
     }
 }

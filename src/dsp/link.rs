@@ -1,0 +1,70 @@
+//! What a `Control` and its audio half share: parcels in both directions and a few numbers.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use super::engine::Engine;
+use super::handover::{Newest, Returned};
+use super::responses::Responses;
+use crate::signal::Sample;
+
+/// An engine that begins anew, and what becomes of the one before it.
+#[derive(Debug)]
+pub(crate) struct Fresh<T: Sample> {
+    pub engine: Engine<T>,
+    /// Fade the other out instead of letting it ring.
+    pub cut: bool,
+}
+
+/// Everything is read and written whenever it suits: only the parcels are ordered.
+#[derive(Debug)]
+pub(crate) struct Link<T: Sample> {
+    pub sets: Newest<Responses<T>>,
+    pub engines: Newest<Fresh<T>>,
+    pub old_sets: Returned<Responses<T>>,
+    pub old_engines: Returned<Fresh<T>>,
+    pub mix: Number,
+    pub gain: Number,
+    pub predelay: AtomicUsize,
+    pub bypass: AtomicU8,
+    /// Whether the audio half still exists.
+    pub alive: AtomicBool,
+    /// The set whose head plays, and the newest that has played alone.
+    pub heard: AtomicU64,
+    pub settled: AtomicU64,
+}
+
+impl<T: Sample> Link<T> {
+    pub fn new() -> Self {
+        Self {
+            sets: Newest::new(),
+            engines: Newest::new(),
+            old_sets: Returned::new(),
+            old_engines: Returned::new(),
+            mix: Number::new(1.0),
+            gain: Number::new(1.0),
+            predelay: AtomicUsize::new(0),
+            bypass: AtomicU8::new(0),
+            alive: AtomicBool::new(true),
+            heard: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A number that is stored as a whole.
+#[derive(Debug)]
+pub(crate) struct Number(AtomicU64);
+
+impl Number {
+    fn new(value: f64) -> Self {
+        Self(AtomicU64::new(value.to_bits()))
+    }
+
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,131 @@
+//! The responses of a whole matrix as the engine wants them: by level and output, with the order
+//! of the work. Built before it is needed; nothing here changes while it plays.
+
+use std::sync::Arc;
+
+use super::agenda::{Task, agenda};
+use super::error::BuildError;
+use super::fft::Transform;
+use super::plan::{Prepared, Workbench};
+use super::product::{Partitions, Path};
+use super::routing::Route;
+use super::scheme::{LevelShape, Pace};
+use crate::signal::Sample;
+
+/// What one level has to do with these responses.
+#[derive(Debug, Clone)]
+pub(crate) struct Share<T> {
+    /// The ways to each output.
+    pub paths: Vec<Vec<Path<T>>>,
+    /// All work of one block in its order, with its cost.
+    pub agenda: Vec<(Task, u32)>,
+    /// Work of one block, and how much of it is not for the inputs.
+    pub work: (i64, i64),
+}
+
+impl<T: Sample> Share<T> {
+    fn new(transform: &Transform<T>, inputs: usize, paths: Vec<Vec<Path<T>>>, task: u32) -> Self {
+        let agenda = agenda(transform, inputs, &paths, task);
+        let cost = |(_, cost): &(Task, u32)| i64::from(*cost);
+        let forward = |(task, _): &&(Task, u32)| matches!(task, Task::Forward { .. });
+        let all: i64 = agenda.iter().map(cost).sum();
+        let inputs: i64 = agenda.iter().filter(forward).map(cost).sum();
+        Self {
+            paths,
+            agenda,
+            work: (all, all - inputs),
+        }
+    }
+}
+
+/// One set of responses with its routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Responses<T: Sample> {
+    /// Counts the sets that one convolver is given.
+    pub id: u64,
+    pub bench: Arc<Workbench<T>>,
+    /// Frames of the longest.
+    pub frames: usize,
+    /// The routes to each output, with their responses.
+    pub routes: Vec<Vec<(Route, Prepared<T>)>>,
+    /// By level.
+    pub shares: Vec<Share<T>>,
+    /// Cost of one task, at most, if its steps allow.
+    pub task: u32,
+}
+
+/// A task's share of the work is that of so many frames: small beside a call of 64.
+const TASK: f64 = 24.0;
+
+impl<T: Sample> Responses<T> {
+    /// `task` is what one task may cost; without it, it follows from the work there is.
+    pub fn new(
+        id: u64,
+        inputs: usize,
+        outputs: usize,
+        list: &[Route],
+        irs: &[Prepared<T>],
+        task: Option<u32>,
+    ) -> Result<Self, BuildError> {
+        let bench = &irs[0].bench;
+        if irs.iter().any(|ir| !ir.bench.fits(bench)) {
+            return Err(BuildError::MixedPlans);
+        }
+        let mut routes: Vec<Vec<(Route, Prepared<T>)>> = vec![Vec::new(); outputs];
+        for route in list {
+            routes[route.output].push((*route, irs[route.ir].clone()));
+        }
+        let share = |level: usize, task: u32| {
+            let path = |(route, prepared): &(Route, Prepared<T>)| Path {
+                input: route.input,
+                partitions: prepared.levels[level].clone(),
+            };
+            let paths: Vec<Vec<Path<T>>> = routes
+                .iter()
+                .map(|r| r.iter().map(path).collect())
+                .collect();
+            Share::new(&bench.transforms[level], inputs, paths, task)
+        };
+        let shapes = &bench.layout.levels;
+        let task = task.unwrap_or_else(|| {
+            let per_frame = |(level, shape): (usize, &LevelShape)| {
+                share(level, u32::MAX).work.0 as f64 / shape.block as f64
+            };
+            (TASK * shapes.iter().enumerate().map(per_frame).sum::<f64>()) as u32
+        });
+        let cut = |shape: &LevelShape| match shape.pace {
+            Pace::AtOnce => u32::MAX,
+            Pace::Spread => task,
+        };
+        let shares = shapes.iter().enumerate();
+        let shares = shares
+            .map(|(level, shape)| share(level, cut(shape)))
+            .collect();
+        Ok(Self {
+            id,
+            bench: bench.clone(),
+            frames: irs.iter().map(Prepared::frames).max().unwrap_or(1),
+            shares,
+            routes,
+            task,
+        })
+    }
+
+    /// Whether an output's heads are the very same in both.
+    pub fn same_head(&self, other: &Self, output: usize) -> bool {
+        let pairs = self.routes[output].iter().zip(&other.routes[output]);
+        pairs
+            .into_iter()
+            .all(|(a, b)| Arc::ptr_eq(&a.1.head, &b.1.head))
+    }
+
+    /// Whether an output's partitions at one level are the very same in both.
+    pub fn same_partitions(&self, other: &Self, level: usize, output: usize) -> bool {
+        let (ours, theirs) = (&self.shares[level].paths, &other.shares[level].paths);
+        let pairs = ours[output].iter().zip(&theirs[output]);
+        let same = |a: &Arc<Partitions<T>>, b: &Arc<Partitions<T>>| Arc::ptr_eq(a, b);
+        pairs
+            .into_iter()
+            .all(|(a, b)| same(&a.partitions, &b.partitions))
+    }
+}

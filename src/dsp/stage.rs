@@ -1,0 +1,420 @@
+//! The audio half of a controlled convolver: takes new responses over, mixes, bypasses, delays.
+//!
+//! It never waits and never frees: what it is done with goes back through the link. A change that
+//! it finds at the beginning of a call is made smoothly over the frames that follow, so how the
+//! frames are cut into calls matters only for when a change is found.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::channels::{Channels, Planar};
+use super::control::Bypass;
+use super::delay::Delay;
+use super::engine::Engine;
+use super::fade::{Fade, Ramp};
+use super::handover::Parcel;
+use super::link::{Fresh, Link};
+use super::machine::run;
+use crate::signal::Sample;
+
+#[derive(Debug)]
+pub(crate) struct Stage<T: Sample> {
+    link: Arc<Link<T>>,
+    fade: Fade<T>,
+    latency: usize,
+    /// Frames so far, and the frame behind the last one that can sound.
+    position: usize,
+    until: usize,
+    /// What of the input is sent through the engine, and what of each side is heard.
+    send: Ramp<T>,
+    wet: Ramp<T>,
+    dry: Ramp<T>,
+    predelay: Predelay<T>,
+    /// The input, as late as the engine is; one for each input.
+    dry_lines: Vec<Delay<T>>,
+    /// Frames since the engine has begun in the place of another.
+    entering: usize,
+    outgoing: Option<Outgoing<T>>,
+    scratch: Scratch<T>,
+}
+
+/// The engine before the present one, while it is still heard.
+#[derive(Debug)]
+struct Outgoing<T: Sample> {
+    parcel: Box<Parcel<Fresh<T>>>,
+    /// Frames since another took its place.
+    since: usize,
+    /// Frames since its output began to fade out, if that is so.
+    cut: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Predelay<T> {
+    /// One for each output, if there may be a delay at all.
+    lines: Vec<Delay<T>>,
+    frames: usize,
+    /// The delay that is faded out, and the frames of the fade so far.
+    leaving: Option<(usize, usize)>,
+}
+
+#[derive(Debug)]
+struct Scratch<T> {
+    /// By input: as it came, and as it is sent.
+    input: Vec<Vec<T>>,
+    sent: Vec<Vec<T>>,
+    /// By output, of this engine and of the other.
+    made: Vec<Vec<T>>,
+    other: Vec<Vec<T>>,
+    /// One for each frame.
+    wet: Vec<T>,
+    dry: Vec<T>,
+}
+
+impl<T: Sample> Scratch<T> {
+    fn new(inputs: usize, outputs: usize) -> Self {
+        let channel = || vec![T::zero(); Stage::<T>::CHUNK];
+        let channels = |count| std::iter::repeat_with(channel).take(count).collect();
+        Self {
+            input: channels(inputs),
+            sent: channels(inputs),
+            made: channels(outputs),
+            other: channels(outputs),
+            wet: channel(),
+            dry: channel(),
+        }
+    }
+}
+
+impl<T: Sample> Stage<T> {
+    /// Frames that are worked on at once.
+    pub const CHUNK: usize = 256;
+
+    pub fn new(link: Arc<Link<T>>, engine: &Engine<T>, fade: Fade<T>, max_predelay: usize) -> Self {
+        let (inputs, outputs) = (engine.inputs(), engine.outputs());
+        let line = |most: usize| Delay::new(most, Self::CHUNK);
+        let ramp = |value: T| Ramp::new(value, fade.frames());
+        Self {
+            latency: engine.latency(),
+            position: 0,
+            until: 0,
+            send: ramp(T::one()),
+            wet: ramp(T::one()),
+            dry: ramp(T::zero()),
+            predelay: Predelay {
+                lines: match max_predelay {
+                    0 => Vec::new(),
+                    _ => vec![line(max_predelay); outputs],
+                },
+                frames: 0,
+                leaving: None,
+            },
+            dry_lines: vec![line(engine.latency()); inputs],
+            entering: fade.frames(),
+            outgoing: None,
+            scratch: Scratch::new(inputs, outputs),
+            fade,
+            link,
+        }
+    }
+
+    /// The same state without a `Control`; an engine that is on its way out is left behind.
+    pub fn alone(&self) -> Self {
+        let link = Link::new();
+        link.mix.set(self.link.mix.get());
+        link.gain.set(self.link.gain.get());
+        link.predelay.store(self.predelay.frames, Relaxed);
+        link.bypass.store(self.link.bypass.load(Relaxed), Relaxed);
+        let Predelay { lines, frames, .. } = &self.predelay;
+        Self {
+            link: Arc::new(link),
+            fade: self.fade.clone(),
+            latency: self.latency,
+            position: self.position,
+            until: self.until,
+            send: self.send.clone(),
+            wet: self.wet.clone(),
+            dry: self.dry.clone(),
+            predelay: Predelay {
+                lines: lines.clone(),
+                frames: *frames,
+                leaving: self.predelay.leaving,
+            },
+            dry_lines: self.dry_lines.clone(),
+            entering: self.entering,
+            outgoing: None,
+            scratch: Scratch::new(self.dry_lines.len(), lines.len()),
+        }
+    }
+
+    pub fn pending(&self) -> usize {
+        self.until - self.position
+    }
+
+    pub fn reset(&mut self) {
+        self.until = self.position;
+        self.entering = self.fade.frames();
+        for ramp in [&mut self.send, &mut self.wet, &mut self.dry] {
+            ramp.arrive();
+        }
+        self.predelay.leaving = None;
+        self.predelay.lines.iter_mut().for_each(Delay::reset);
+        self.dry_lines.iter_mut().for_each(Delay::reset);
+        if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
+            self.link.old_engines.push(parcel);
+        }
+    }
+
+    pub fn process(
+        &mut self,
+        engine: &mut Engine<T>,
+        frames: usize,
+        channels: &mut impl Channels<T>,
+        is_input: bool,
+    ) {
+        self.take_wishes(engine);
+        let mut at = 0;
+        while at < frames {
+            let n = Self::CHUNK.min(frames - at);
+            self.chunk(engine, channels, at..at + n, is_input);
+            at += n;
+        }
+        self.give_back(engine);
+    }
+
+    /// Looks for what the other half wants.
+    fn take_wishes(&mut self, engine: &mut Engine<T>) {
+        let link = &*self.link;
+        if let Some(set) = link.sets.take() {
+            engine.exchange(set);
+        }
+        match &mut self.outgoing {
+            Some(outgoing) => {
+                let entered = outgoing.since >= self.fade.frames();
+                if outgoing.cut.is_none() && entered && link.engines.is_waiting() {
+                    // Only one may ring: it makes room for the next.
+                    outgoing.cut = Some(0);
+                }
+            }
+            None => {
+                if let Some(mut parcel) = link.engines.take() {
+                    std::mem::swap(engine, &mut parcel.value.engine);
+                    self.outgoing = Some(Outgoing {
+                        cut: parcel.value.cut.then_some(0),
+                        parcel,
+                        since: 0,
+                    });
+                    self.entering = 0;
+                }
+            }
+        }
+        let (mix, gain) = (T::of(link.mix.get()), T::of(link.gain.get()));
+        let bypass = Bypass::from_code(link.bypass.load(Relaxed));
+        let open = |open: bool| if open { T::one() } else { T::zero() };
+        self.send.to(open(bypass != Bypass::Trails));
+        self.wet.to(gain * mix * open(bypass != Bypass::Cut));
+        self.dry.to(match bypass {
+            Bypass::Off => T::one() - mix,
+            _ => T::one(),
+        });
+        let predelay = link.predelay.load(Relaxed);
+        if self.predelay.leaving.is_none() && predelay != self.predelay.frames {
+            self.predelay.leaving = Some((self.predelay.frames, 0));
+            self.predelay.frames = predelay;
+        }
+    }
+
+    /// Sends back what is done with, and says how far things are.
+    fn give_back(&mut self, engine: &mut Engine<T>) {
+        while let Some(set) = engine.fetch_done() {
+            self.link.old_sets.push(set);
+        }
+        if let Some(outgoing) = &self.outgoing {
+            let fade = self.fade.frames();
+            let silent = match outgoing.cut {
+                Some(since) => since >= fade,
+                None => outgoing.parcel.value.engine.pending() == 0,
+            };
+            if outgoing.since >= fade
+                && silent
+                && let Some(Outgoing { parcel, .. }) = self.outgoing.take()
+            {
+                self.link.old_engines.push(parcel);
+            }
+        }
+        self.link.heard.store(engine.heard(), Relaxed);
+        if engine.is_settled() && self.outgoing.is_none() {
+            self.link.settled.store(engine.heard(), Relaxed);
+        }
+    }
+
+    fn chunk(
+        &mut self,
+        engine: &mut Engine<T>,
+        channels: &mut impl Channels<T>,
+        now: Range<usize>,
+        is_input: bool,
+    ) {
+        let n = now.len();
+        self.send_input(channels, now.clone());
+        self.run_engines(engine, n, is_input);
+        self.delay_wet(n);
+        self.position += n;
+        let rest = |engine: &Engine<T>| match engine.pending() {
+            0 => 0,
+            pending => pending + self.predelay.longest(),
+        };
+        let other = self.outgoing.as_ref();
+        let other = other.map_or(0, |other| rest(&other.parcel.value.engine));
+        self.until = self.until.max(self.position + rest(engine).max(other));
+        if is_input {
+            self.until = self.until.max(self.position + self.latency);
+        }
+        self.mix_output(channels, now);
+    }
+
+    /// Reads the inputs, keeps them for the dry side, and scales what is sent to the engine.
+    fn send_input(&mut self, channels: &impl Channels<T>, now: Range<usize>) {
+        let n = now.len();
+        let Scratch { input, sent, .. } = &mut self.scratch;
+        let send = self.send.clone();
+        let lines = &mut self.dry_lines;
+        for (channel, ((input, sent), line)) in input.iter_mut().zip(sent).zip(lines).enumerate() {
+            for (slot, x) in input[..n]
+                .iter_mut()
+                .zip(channels.read(channel, now.clone()))
+            {
+                *slot = x;
+            }
+            line.push(&input[..n]);
+            sent[..n].copy_from_slice(&input[..n]);
+            if !send.is_open() {
+                let mut send = send.clone();
+                sent[..n].iter_mut().for_each(|x| *x *= send.next());
+            }
+        }
+        self.send.skip(n);
+    }
+
+    fn run_engines(&mut self, engine: &mut Engine<T>, n: usize, is_input: bool) {
+        let Scratch {
+            input,
+            sent,
+            made,
+            other,
+            ..
+        } = &mut self.scratch;
+        let fade = &self.fade;
+        if let Some(Outgoing { parcel, since, cut }) = &mut self.outgoing {
+            let Fresh { engine, cut: hears } = &mut parcel.value;
+            for (heard, sent) in input.iter_mut().zip(&*sent) {
+                heard[..n].copy_from_slice(&sent[..n]);
+                if !*hears {
+                    // What this one loses the other gains: with equal responses nothing changes.
+                    for (k, x) in heard[..n].iter_mut().enumerate() {
+                        *x *= T::one() - fade.weight(*since + k);
+                    }
+                }
+            }
+            let output = &mut *other;
+            run(engine, n, &mut Planar { input, output });
+            if is_input && (*hears || *since < fade.frames()) {
+                engine.took_input(n);
+            }
+            *since += n;
+            if let Some(since) = cut {
+                for other in other.iter_mut() {
+                    for (k, y) in other[..n].iter_mut().enumerate() {
+                        *y *= T::one() - fade.weight(*since + k);
+                    }
+                }
+                *since += n;
+            }
+        }
+        if self.entering < fade.frames() {
+            for sent in &mut *sent {
+                for (k, x) in sent[..n].iter_mut().enumerate() {
+                    *x *= fade.weight(self.entering + k);
+                }
+            }
+            self.entering += n;
+        }
+        let (input, output) = (&*sent, &mut *made);
+        run(engine, n, &mut Planar { input, output });
+        if is_input {
+            engine.took_input(n);
+        }
+        if self.outgoing.is_some() {
+            for (made, other) in made.iter_mut().zip(other) {
+                for (y, &x) in made[..n].iter_mut().zip(&other[..n]) {
+                    *y += x;
+                }
+            }
+        }
+    }
+
+    fn delay_wet(&mut self, n: usize) {
+        let Predelay {
+            lines,
+            frames,
+            leaving,
+        } = &mut self.predelay;
+        for (line, made) in lines.iter_mut().zip(&mut self.scratch.made) {
+            line.push(&made[..n]);
+            if let Some((old, since)) = *leaving {
+                for (k, y) in made[..n].iter_mut().enumerate() {
+                    let weight = self.fade.weight(since + k);
+                    let (new, old) = (line.read(n, k, *frames), line.read(n, k, old));
+                    *y = new * weight + old * (T::one() - weight);
+                }
+            } else if *frames > 0 {
+                for (k, y) in made[..n].iter_mut().enumerate() {
+                    *y = line.read(n, k, *frames);
+                }
+            }
+        }
+        if let Some((_, since)) = leaving {
+            *since += n;
+            if *since >= self.fade.frames() {
+                *leaving = None;
+            }
+        }
+    }
+
+    fn mix_output(&mut self, channels: &mut impl Channels<T>, now: Range<usize>) {
+        let n = now.len();
+        let Scratch { made, wet, dry, .. } = &mut self.scratch;
+        let (only_wet, no_dry) = (self.wet.is_open(), self.dry.is_closed());
+        wet[..n].iter_mut().for_each(|gain| *gain = self.wet.next());
+        dry[..n].iter_mut().for_each(|gain| *gain = self.dry.next());
+        for (channel, made) in made.iter().enumerate() {
+            let line = &self.dry_lines[channel % self.dry_lines.len()];
+            channels.write(channel, now.clone(), |target| {
+                target.copy_from_slice(&made[..n]);
+                if !only_wet {
+                    for (y, &gain) in target.iter_mut().zip(&wet[..n]) {
+                        *y *= gain;
+                    }
+                }
+                if !no_dry {
+                    for (k, (y, &gain)) in target.iter_mut().zip(&dry[..n]).enumerate() {
+                        *y += line.read(n, k, self.latency) * gain;
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl<T: Sample> Drop for Stage<T> {
+    fn drop(&mut self) {
+        self.link.alive.store(false, Relaxed);
+    }
+}
+
+impl<T: Sample> Predelay<T> {
+    fn longest(&self) -> usize {
+        let leaving = self.leaving.map_or(0, |(frames, _)| frames);
+        self.frames.max(leaving)
+    }
+}
