@@ -12,7 +12,8 @@ pub(crate) struct Shelf<T: Sample> {
     current: usize,
     /// Places that are taken.
     taken: usize,
-    /// Sets that nothing plays any more, to be fetched.
+    /// Sets that nothing plays any more, to be fetched: in the boxes in which they came.
+    #[allow(clippy::vec_box)]
     done: Vec<Box<Parcel<Responses<T>>>>,
 }
 
