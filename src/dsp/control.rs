@@ -1,21 +1,27 @@
 //! The half for the thread that may wait: new responses, mix, gain, pre-delay, bypass.
 
+mod delay;
+mod link;
+pub(crate) mod machine;
+mod stage;
+
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
 use super::engine::Engine;
+use super::engine::responses::Responses;
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
-use super::link::{Fresh, Link};
-use super::machine::Machine;
 use super::plan::{Plan, Prepared};
-use super::responses::Responses;
 use super::routing::{Route, Routing};
-use super::stage::Stage;
 use crate::signal::Sample;
+pub use link::Bypass;
+use link::{Fresh, Link};
+use machine::Machine;
+use stage::Stage;
 
 /// How a controlled convolver makes its changes.
 ///
@@ -62,30 +68,6 @@ pub enum Swap {
     Ring,
     /// They hear only what comes from now on, and the old ones fade out.
     Cut,
-}
-
-/// Whether the convolver is taken out of the way of the sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Bypass {
-    /// It plays.
-    #[default]
-    Off,
-    /// The input comes out as it is, delayed by the latency; the tail of what was heard before
-    /// rings on.
-    Trails,
-    /// The input comes out as it is, delayed by the latency, and nothing else. The convolver
-    /// listens on, so that it is warm when the bypass ends.
-    Cut,
-}
-
-impl Bypass {
-    pub(super) fn from_code(code: u8) -> Self {
-        match code {
-            0 => Bypass::Off,
-            1 => Bypass::Trails,
-            _ => Bypass::Cut,
-        }
-    }
 }
 
 /// How far things are; each field may be newer than the one before it.

@@ -1,11 +1,11 @@
 //! The convolvers that a program holds: one channel, or a matrix of them.
 
 use super::channels::{InPlace, Interleaved, Mono, Planar, Tail};
+use super::control::machine::Machine;
 use super::control::{Control, Settings};
 use super::cost::Counts;
 use super::engine::Engine;
 use super::error::BuildError;
-use super::machine::Machine;
 use super::plan::{Latency, Partition, Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::Cpu;

@@ -1,20 +1,26 @@
 //! The running machine of a matrix of responses: writes inputs, emits outputs, keeps the grid.
 
+mod agenda;
+mod level;
+pub(crate) mod responses;
+mod shelf;
+
 use std::ops::Range;
 
+use super::channels::Channels;
 use super::compiled::Compiled;
 use super::direct;
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
 use super::history::History;
-use super::level::Level;
 use super::plan::Prepared;
-use super::responses::Responses;
 use super::routing::Routing;
-use super::shelf::Shelf;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
+use level::Level;
+use responses::Responses;
+use shelf::Shelf;
 
 /// What every face of the convolver drives. A caller's block is cut into segments that do not
 /// cross the grid of the smallest level; for each segment all inputs are written, then all
@@ -186,9 +192,22 @@ impl<T: Sample> Engine<T> {
         self.shelf.is_settled()
     }
 
+    /// Runs between a caller's buffers.
+    #[inline]
+    pub fn run(&mut self, frames: usize, channels: &mut impl Channels<T>) {
+        self.in_segments(frames, |engine, now| {
+            for channel in 0..engine.inputs() {
+                engine.write(channel, now.len(), channels.read(channel, now.clone()));
+            }
+            for channel in 0..engine.outputs() {
+                channels.write(channel, now.clone(), |target| engine.emit(channel, target));
+            }
+        });
+    }
+
     /// Runs through so many frames in segments: `step` writes every input and emits every output
     /// of the frames it is given.
-    pub fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
+    fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
         let mut at = 0;
         while at < frames {
             let within = self.position & (self.granule - 1);
@@ -218,12 +237,12 @@ impl<T: Sample> Engine<T> {
     }
 
     /// Takes one input's frames of this segment.
-    pub fn write(&mut self, input: usize, frames: usize, samples: impl Iterator<Item = T>) {
+    fn write(&mut self, input: usize, frames: usize, samples: impl Iterator<Item = T>) {
         self.histories[input].write(self.position, frames, samples);
     }
 
     /// Makes one output's frames of this segment; every input must have been written.
-    pub fn emit(&mut self, output: usize, target: &mut [T]) {
+    fn emit(&mut self, output: usize, target: &mut [T]) {
         let within = self.position & (self.granule - 1);
         target.copy_from_slice(&self.shares[output][within..within + target.len()]);
         let fades = self.head.leaving.filter(|&(leaving, _)| {

@@ -126,6 +126,8 @@ fn own<T>(parcel: *mut Parcel<T>) -> Option<Box<Parcel<T>>> {
     (!parcel.is_null()).then(|| unsafe { Box::from_raw(parcel) })
 }
 
+// These also run under loom (RUSTFLAGS="--cfg faltung_loom"), Miri (cargo +nightly miri test --lib
+// handover) and the thread sanitizer (RUSTFLAGS=-Zsanitizer=thread with -Zbuild-std).
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +153,7 @@ mod tests {
     /// Without loom the same code runs many times on real threads.
     #[cfg(not(faltung_loom))]
     fn model(run: impl Fn() + Sync + Send + 'static) {
-        for _ in 0..2_000 {
+        for _ in 0..if cfg!(miri) { 50 } else { 2_000 } {
             run();
         }
     }

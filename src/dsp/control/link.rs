@@ -2,10 +2,34 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-use super::engine::Engine;
-use super::handover::{Newest, Returned};
-use super::responses::Responses;
+use crate::dsp::engine::Engine;
+use crate::dsp::engine::responses::Responses;
+use crate::dsp::handover::{Newest, Returned};
 use crate::signal::Sample;
+
+/// Whether the convolver is taken out of the way of the sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Bypass {
+    /// It plays.
+    #[default]
+    Off,
+    /// The input comes out as it is, delayed by the latency; the tail of what was heard before
+    /// rings on.
+    Trails,
+    /// The input comes out as it is, delayed by the latency, and nothing else. The convolver
+    /// listens on, so that it is warm when the bypass ends.
+    Cut,
+}
+
+impl Bypass {
+    pub(crate) fn from_code(code: u8) -> Self {
+        match code {
+            0 => Bypass::Off,
+            1 => Bypass::Trails,
+            _ => Bypass::Cut,
+        }
+    }
+}
 
 /// An engine that begins anew, and what becomes of the one before it.
 #[derive(Debug)]

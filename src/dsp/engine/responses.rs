@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::agenda::{Task, agenda};
-use super::error::BuildError;
-use super::fft::Transform;
-use super::plan::{Prepared, Workbench};
-use super::product::{Partitions, Path};
-use super::routing::Route;
-use super::scheme::{LevelShape, Pace};
+use crate::dsp::error::BuildError;
+use crate::dsp::fft::Transform;
+use crate::dsp::plan::{Prepared, Workbench};
+use crate::dsp::product::{Partitions, Path};
+use crate::dsp::routing::Route;
+use crate::dsp::scheme::{LevelShape, Pace};
 use crate::signal::Sample;
 
 /// What one level has to do with these responses.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::fft::Transform;
-use super::product::Path;
+use crate::dsp::fft::Transform;
+use crate::dsp::product::Path;
 use crate::signal::Sample;
 
 /// A piece of work that is done in one go, small against a block's share of all work.

@@ -1,11 +1,11 @@
 //! What stands behind every face of the convolver: an engine and, if a [`Control`] belongs to it,
 //! the stage that carries out its wishes.
 //!
-//! [`Control`]: super::control::Control
+//! [`Control`]: crate::dsp::control::Control
 
-use super::channels::Channels;
-use super::engine::Engine;
 use super::stage::Stage;
+use crate::dsp::channels::Channels;
+use crate::dsp::engine::Engine;
 use crate::signal::Sample;
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl<T: Sample> Machine<T> {
     pub fn process(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         match &mut self.stage {
             None => {
-                run(&mut self.engine, frames, channels);
+                self.engine.run(frames, channels);
                 self.engine.took_input(frames);
             }
             Some(stage) => stage.process(&mut self.engine, frames, channels, true),
@@ -75,25 +75,8 @@ impl<T: Sample> Machine<T> {
     /// Makes frames of the tail, not more than are pending.
     pub fn drain(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         match &mut self.stage {
-            None => run(&mut self.engine, frames, channels),
+            None => self.engine.run(frames, channels),
             Some(stage) => stage.process(&mut self.engine, frames, channels, false),
         }
     }
-}
-
-/// Runs an engine between a caller's buffers.
-#[inline]
-pub(crate) fn run<T: Sample>(
-    engine: &mut Engine<T>,
-    frames: usize,
-    channels: &mut impl Channels<T>,
-) {
-    engine.in_segments(frames, |engine, now| {
-        for channel in 0..engine.inputs() {
-            engine.write(channel, now.len(), channels.read(channel, now.clone()));
-        }
-        for channel in 0..engine.outputs() {
-            channels.write(channel, now.clone(), |target| engine.emit(channel, target));
-        }
-    });
 }

@@ -1,7 +1,7 @@
 //! The sets of responses that are in use, while one takes over from another level by level.
 
-use super::handover::Parcel;
 use super::responses::Responses;
+use crate::dsp::handover::Parcel;
 use crate::signal::Sample;
 
 /// Holds every set as long as something plays it. As many places as there can be users at once,

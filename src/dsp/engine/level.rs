@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::agenda::Task;
-use super::delay_line::DelayLine;
-use super::fade::Fade;
-use super::fft::Transform;
-use super::history::History;
-use super::product::{Path, Run, Sum};
 use super::responses::Share;
-use super::scheme::{LevelShape, Pace};
 use super::shelf::Shelf;
+use crate::dsp::delay_line::DelayLine;
+use crate::dsp::fade::Fade;
+use crate::dsp::fft::Transform;
+use crate::dsp::history::History;
+use crate::dsp::product::{Path, Run, Sum};
+use crate::dsp::scheme::{LevelShape, Pace};
 use crate::kernel::Buffer;
 use crate::signal::Sample;
 

@@ -8,14 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::channels::{Channels, Planar};
-use super::control::Bypass;
 use super::delay::Delay;
-use super::engine::Engine;
-use super::fade::{Fade, Ramp};
-use super::handover::Parcel;
-use super::link::{Fresh, Link};
-use super::machine::run;
+use super::link::{Bypass, Fresh, Link};
+use crate::dsp::channels::{Channels, Planar};
+use crate::dsp::engine::Engine;
+use crate::dsp::fade::{Fade, Ramp};
+use crate::dsp::handover::Parcel;
 use crate::signal::Sample;
 
 #[derive(Debug)]
@@ -317,7 +315,7 @@ impl<T: Sample> Stage<T> {
                 }
             }
             let output = &mut *other;
-            run(engine, n, &mut Planar { input, output });
+            engine.run(n, &mut Planar { input, output });
             if is_input && (*hears || *since < fade.frames()) {
                 engine.took_input(n);
             }
@@ -340,7 +338,7 @@ impl<T: Sample> Stage<T> {
             self.entering += n;
         }
         let (input, output) = (&*sent, &mut *made);
-        run(engine, n, &mut Planar { input, output });
+        engine.run(n, &mut Planar { input, output });
         if is_input {
             engine.took_input(n);
         }
