@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, decibels, print, tell};
+use crate::dsp::control::Swap;
 use crate::dsp::mode::Mode;
 use crate::dsp::routing::{Routing, StereoOrder};
 use crate::io::{SampleFormat, Sink, Spec, WavSink, WavSource, WriteError};
-use crate::ir::{ImpulseResponse, Recipe, UnitError, units};
-use crate::run::{Render, Report, RunError, Session, Tail};
+use crate::ir::{ImpulseResponse, IrError, Recipe, UnitError, units};
+use crate::run::{Render, Report, RunError, Session, SwapAt, Tail};
 use crate::signal::{Sample, SampleRate};
 
 /// Put a WAV file through an impulse response.
@@ -59,6 +60,16 @@ pub(super) struct Args {
     #[arg(long, value_parser = units::seconds)]
     predelay: Option<f64>,
 
+    /// Another impulse response from this time of the input on: `3.2s=plate.wav`, or a recipe as
+    /// for IR; may be given again
+    #[arg(long, value_name = "TIME=IR", value_parser = swap)]
+    swap: Vec<SwapArg>,
+
+    /// How it takes over: `warm`, it answers to what was heard before, too; `ring`, the old one
+    /// rings out; `cut`, the old one fades out [default: warm]
+    #[arg(long, value_name = "MODE", value_parser = swap_mode, requires = "swap")]
+    swap_mode: Option<Swap>,
+
     /// Order of the four IR channels of true stereo; LR goes from the left input to the right
     /// output [default: LL,LR,RL,RR]
     #[arg(long, value_parser = str::parse::<StereoOrder>)]
@@ -94,11 +105,15 @@ give stereo; four on a stereo input are true stereo. An IR at another rate is re
 
 Mix: the dry signal lies as if the response began with an impulse; modes cut the sum of both.
 
+Swap: responses change as they do live, with as many channels and faded over 1024 frames. There is
+no latency then, which takes longer, and the result ends with the last tail of them all.
+
 Examples:
   faltung render voice.wav hall.wav out.wav
   faltung render voice.wav synth:plate out.wav --mix 30% --predelay 20ms --tail -60dB
   faltung render drums.wav synth:lowpass=3k out.wav --mode same
   faltung render band.wav loud.wav out.wav --guard --format i24
+  faltung render voice.wav synth:hall out.wav --swap 3.2s=synth:plate --swap 5s=room.wav
   sox song.flac -t wav - | faltung render - synth:room - | aplay";
 
 /// `full`, `cut`, a duration or a level.
@@ -125,11 +140,145 @@ fn not_a_tail(text: &str) -> UnitError {
     }
 }
 
+/// One `--swap`.
+#[derive(Debug, Clone, PartialEq)]
+struct SwapArg {
+    /// Time of the input.
+    seconds: f64,
+    ir: PathBuf,
+}
+
+/// A time and a response, `3.2s=plate.wav`.
+fn swap(text: &str) -> Result<SwapArg, UnitError> {
+    let (time, ir) = text
+        .split_once('=')
+        .filter(|(_, ir)| !ir.is_empty())
+        .ok_or_else(|| UnitError {
+            value: text.to_owned(),
+            what: "a time and an impulse response",
+            example: "`3.2s=plate.wav` or `250ms=synth:room`",
+        })?;
+    Ok(SwapArg {
+        seconds: units::seconds(time)?,
+        ir: PathBuf::from(ir),
+    })
+}
+
+const SWAP_MODES: [(&str, Swap); 3] = [
+    ("warm", Swap::Warm),
+    ("ring", Swap::Ring),
+    ("cut", Swap::Cut),
+];
+
+fn swap_mode(text: &str) -> Result<Swap, UnitError> {
+    let known = SWAP_MODES.iter().find(|(name, _)| *name == text);
+    known.map(|&(_, swap)| swap).ok_or_else(|| UnitError {
+        value: text.to_owned(),
+        what: "a way to swap",
+        example: "`warm`, `ring` or `cut`",
+    })
+}
+
+fn swap_name(swap: Swap) -> &'static str {
+    let known = SWAP_MODES.iter().find(|(_, known)| *known == swap);
+    known.map_or("", |&(name, _)| name)
+}
+
+/// Where a response comes from.
+enum Origin<'a> {
+    File(&'a Path),
+    Recipe(Recipe),
+}
+
+impl<'a> Origin<'a> {
+    fn new(ir: &'a Path) -> Result<Self, IrError> {
+        let recipe = ir.to_str().and_then(|ir| ir.strip_prefix("synth:"));
+        match recipe {
+            Some(recipe) => recipe.parse().map(Self::Recipe),
+            None => Ok(Self::File(ir)),
+        }
+    }
+
+    fn file(&self) -> Option<&'a Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Recipe(_) => None,
+        }
+    }
+
+    /// Reads or makes the response at the stream's rate.
+    fn load(&self, rate: SampleRate, quiet: bool) -> Result<Response, Failure> {
+        let ir = match self {
+            Self::Recipe(recipe) => recipe.render(rate)?,
+            Self::File(file) => ImpulseResponse::read(file)?,
+        };
+        if !quiet && self.file().is_some() {
+            tell_of_silence(&ir);
+        }
+        let measured = (ir.rate(), ir.frames());
+        let name = ir.name().to_owned();
+        let ir = ir
+            .resample(rate)
+            .map_err(|error| Failure::because(format!("{name}: {error}")))?;
+        Ok(Response { ir, measured })
+    }
+}
+
+struct Response {
+    ir: ImpulseResponse,
+    /// Rate and length before it was resampled.
+    measured: (SampleRate, usize),
+}
+
+impl Response {
+    /// Its name and what it is.
+    fn status(&self) -> String {
+        let (from, frames) = self.measured;
+        let resampled = match from == self.ir.rate() {
+            true => String::new(),
+            false => format!(", resampled from {from}"),
+        };
+        format!(
+            "{}: {} ch, {:.3} s{resampled}",
+            self.ir.name(),
+            self.ir.channel_count(),
+            from.seconds(frames),
+        )
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let ((from, frames), ir) = (self.measured, &self.ir);
+        serde_json::json!({
+            "name": ir.name(),
+            "rate": from.hz(),
+            "channels": ir.channel_count(),
+            "frames": frames,
+            "resampled_to": (from != ir.rate()).then_some(ir.rate().hz()),
+            "frames_used": ir.frames(),
+        })
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let recipe = args.ir.to_str().and_then(|ir| ir.strip_prefix("synth:"));
     let pipe = Path::new("-");
+    let irs: Vec<&Path> = [&args.ir]
+        .into_iter()
+        .chain(args.swap.iter().map(|swap| &swap.ir))
+        .map(PathBuf::as_path)
+        .collect();
     if args.input == pipe && args.ir == pipe {
         let text = "the standard input cannot be both IN and IR; name a file for one of them";
+        return Err(Failure::usage(text));
+    }
+    if irs.iter().filter(|ir| **ir == pipe).count() + usize::from(args.input == pipe) > 1 {
+        let text = "the standard input can be read only once; name files for all but one of IN, IR and each --swap";
+        return Err(Failure::usage(text));
+    }
+    if !args.swap.is_empty() && args.mode != Mode::Full {
+        let text = format!(
+            "--swap is for mode full; mode {} goes by the length of one response, so leave one of them out",
+            args.mode
+        );
         return Err(Failure::usage(text));
     }
     if args.tail.is_some() && args.mode != Mode::Full {
@@ -139,10 +288,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
         return Err(Failure::usage(text));
     }
-    let recipe = recipe.map(str::parse::<Recipe>).transpose()?;
+    let origins: Vec<Origin> = irs.into_iter().map(Origin::new).collect::<Result<_, _>>()?;
     let source = WavSource::open(&args.input)?;
-    let read = [Some(&args.input), recipe.is_none().then_some(&args.ir)];
-    for other in read.into_iter().flatten() {
+    let files = origins.iter().filter_map(Origin::file);
+    for other in [&*args.input].into_iter().chain(files) {
         if same_file(&args.output, other) {
             let (file, other) = (
                 args.output.display().to_string(),
@@ -152,24 +301,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let rate = source.spec().rate;
-    let ir = match &recipe {
-        Some(recipe) => recipe.render(rate)?,
-        None => ImpulseResponse::read(&args.ir)?,
-    };
-    if !args.quiet && recipe.is_none() {
-        tell_of_silence(&ir);
+    let load = |origin: &Origin| origin.load(rate, args.quiet);
+    let ir = load(&origins[0])?;
+    let mut swaps = Vec::with_capacity(args.swap.len());
+    for (SwapArg { seconds, .. }, origin) in args.swap.iter().zip(&origins[1..]) {
+        swaps.push((rate.frames(*seconds) as u64, load(origin)?));
     }
-    let measured = (ir.rate(), ir.frames());
-    let name = ir.name().to_owned();
-    let ir = ir
-        .resample(rate)
-        .map_err(|error| Failure::because(format!("{name}: {error}")))?;
-    let render = options(args, source.spec(), &ir)?;
+    swaps.sort_by_key(|(frame, _)| *frame);
+    let render = options(args, source.spec(), &ir.ir)?;
     let format = args.format.unwrap_or(source.spec().format);
     let job = Job {
         args,
         ir,
-        measured,
+        swaps,
         render,
         format,
     };
@@ -249,9 +393,9 @@ fn tell_of_silence(ir: &ImpulseResponse) {
 /// Everything but the sample type is settled.
 struct Job<'a> {
     args: &'a Args,
-    ir: ImpulseResponse,
-    /// Rate and length of the IR before it was resampled.
-    measured: (SampleRate, usize),
+    ir: Response,
+    /// In the order of time, each with its frame of the input.
+    swaps: Vec<(u64, Response)>,
     render: Render,
     format: SampleFormat,
 }
@@ -260,7 +404,17 @@ impl Job<'_> {
     fn run<T: Sample>(self, source: WavSource) -> Result<(), Failure> {
         let args = self.args;
         let input = source.spec();
-        let session: Session<T, _> = Session::new(source, &self.ir, self.render.clone())?;
+        let swaps: Vec<SwapAt> = self
+            .swaps
+            .iter()
+            .map(|(frame, to)| SwapAt {
+                frame: *frame,
+                ir: &to.ir,
+                swap: self.swap_mode(),
+            })
+            .collect();
+        let session: Session<T, _> =
+            Session::with_swaps(source, &self.ir.ir, &swaps, self.render.clone())?;
         let output = Spec {
             rate: input.rate,
             channels: session.outputs(),
@@ -307,6 +461,10 @@ impl Job<'_> {
         Ok(())
     }
 
+    fn swap_mode(&self) -> Swap {
+        self.args.swap_mode.unwrap_or_default()
+    }
+
     /// The one line that says what happens.
     fn status(&self, settled: &Settled) -> String {
         let Settled {
@@ -316,11 +474,6 @@ impl Job<'_> {
             latency,
             tail,
         } = settled;
-        let (from, frames) = self.measured;
-        let resampled = match from == input.rate {
-            true => String::new(),
-            false => format!(", resampled from {from}"),
-        };
         let render = &self.render;
         let mix = match (render.dry, render.wet) {
             (0.0, 1.0) => "all wet".to_owned(),
@@ -340,17 +493,23 @@ impl Job<'_> {
             (Mode::Full, _, Some(tail)) => {
                 format!("tail {:.3} s", output.rate.seconds(*tail as usize))
             }
+            (Mode::Full, Tail::Seconds(most), None) => format!("tail {most:.3} s at most"),
+            (Mode::Full, ..) => "tail of the last response".to_owned(),
             (mode, ..) => format!("mode {mode}"),
         };
+        let mode = swap_name(self.swap_mode());
+        let swap = |(frame, to): &(u64, Response)| {
+            let seconds = input.rate.seconds(*frame as usize);
+            format!("; at {seconds:.3} s {mode} swap to {}", to.status())
+        };
+        let swaps: String = self.swaps.iter().map(swap).collect();
         format!(
-            "{}: {}, {} ch, {} * {}: {} ch, {:.3} s{resampled} -> {}: {} ch, {}; {routing}; {latency}; {mix}{predelay}; gain {}; {tail}",
+            "{}: {}, {} ch, {} * {} -> {}: {} ch, {}; {routing}; {latency}; {mix}{predelay}; gain {}; {tail}{swaps}",
             self.args.input.display(),
             input.rate,
             input.channels,
             input.format,
-            self.ir.name(),
-            self.ir.channel_count(),
-            from.seconds(frames),
+            self.ir.status(),
             self.args.output.display(),
             output.channels,
             output.format,
@@ -367,6 +526,14 @@ impl Job<'_> {
             tell(format!(
                 "note: {input}: {} sample(s) were no numbers (NaN or infinity) and became 0, the first at frame {frame} of channel {channel}, counted from 0",
                 report.replaced.count,
+            ));
+        }
+        for (frame, to) in &self.swaps[report.swaps..] {
+            tell(format!(
+                "note: {input}: ends at {:.3} s, so the swap to {} at {:.3} s was never reached",
+                report.rate.seconds(report.frames_in as usize),
+                to.ir.name(),
+                report.rate.seconds(*frame as usize),
             ));
         }
         if report.guard_db != 0.0 {
@@ -391,7 +558,6 @@ impl Job<'_> {
     }
 
     fn print_json(&self, settled: &Settled, report: &Report) -> Result<(), Failure> {
-        let (ir_rate, ir_frames) = self.measured;
         let Settled {
             input,
             output,
@@ -404,6 +570,16 @@ impl Job<'_> {
         let finite = |value: f64| value.is_finite().then_some(value);
         let peak_db = finite(20.0 * levels.peak().log10());
         let first = report.replaced.first;
+        let swaps = self.swaps.iter().enumerate().map(|(index, (frame, to))| {
+            serde_json::json!({
+                "time": report.rate.seconds(*frame as usize),
+                "frame": frame,
+                "mode": swap_name(self.swap_mode()),
+                "reached": index < report.swaps,
+                "ir": to.json(),
+            })
+        });
+        let swaps: Vec<_> = swaps.collect();
         let json = serde_json::json!({
             "input": {
                 "file": self.args.input.to_string_lossy(),
@@ -416,14 +592,8 @@ impl Job<'_> {
                     serde_json::json!({ "frame": frame, "channel": channel })
                 }),
             },
-            "ir": {
-                "name": self.ir.name(),
-                "rate": ir_rate.hz(),
-                "channels": self.ir.channel_count(),
-                "frames": ir_frames,
-                "resampled_to": (ir_rate != input.rate).then_some(input.rate.hz()),
-                "frames_used": self.ir.frames(),
-            },
+            "ir": self.ir.json(),
+            "swaps": swaps,
             "output": {
                 "file": self.args.output.to_string_lossy(),
                 "rate": output.rate.hz(),

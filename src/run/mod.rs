@@ -2,4 +2,4 @@
 
 pub mod offline;
 
-pub use offline::{Render, Report, RunError, Session, Tail};
+pub use offline::{Render, Report, RunError, Session, SwapAt, Tail};

@@ -11,6 +11,8 @@
 //! began with P frames of silence. The mode is cut out of this sum, with M + P for the length of
 //! the response: `same` begins at frame (min(N, M + P) - 1) / 2, dry and wet alike, so the two
 //! keep their distance whatever the mode is. The tail is what lies at N and behind.
+//!
+//! Other responses may take over at frames of the input, by the same code that exchanges them live.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::dsp::control::{Control, ControlError, Settings, Swap};
 use crate::dsp::convolver::MatrixConvolver;
 use crate::dsp::error::BuildError;
 use crate::dsp::mode::{Excerpt, Mode};
@@ -34,11 +37,18 @@ const MOST_LATENCY: usize = 1 << 16;
 /// Responses up to this length run without latency: in the time domain they cost no more, and
 /// one tap of 1 then leaves every bit as it was.
 const EXACT: usize = 32;
+/// Frames of a call at most, where responses are exchanged: one that waits for another to fade out
+/// looks for its turn at the beginning of a call. `BLOCK` is a multiple, so that the calls are cut
+/// the same however the source is read.
+const STEP: usize = 256;
+/// Level in dB below the peak under which nothing is left of a response but rounding.
+const ROUNDING: f64 = -120.0;
 
 /// How much of what sounds on after the input's end is kept, in mode `full`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Tail {
-    /// All of it: pre-delay and length of the response, less one frame.
+    /// All of it: pre-delay and length of the response, less one frame. Where responses take over
+    /// from others, it is the last one's, and more only as long as the others are heard.
     #[default]
     Full,
     /// None: the result is as long as the input.
@@ -74,7 +84,8 @@ pub struct Render {
     pub predelay: f64,
     /// How responses connect inputs with outputs; by the channel counts if not given.
     pub routing: Option<Routing>,
-    /// Delay inside the convolver, which the result does not show; what costs least if not given.
+    /// Delay inside the convolver, which the result does not show; what costs least if not given,
+    /// and always none where responses take over from others.
     pub latency: Option<Latency>,
     /// Lowers a result that exceeds full scale instead of refusing it.
     pub guard: bool,
@@ -97,6 +108,17 @@ impl Default for Render {
     }
 }
 
+/// Another response, and when it takes over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SwapAt<'a> {
+    /// Frame of the input, counted from 0.
+    pub frame: u64,
+    /// As many channels as the first response.
+    pub ir: &'a ImpulseResponse,
+    /// What becomes of the response before it.
+    pub swap: Swap,
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -117,6 +139,8 @@ pub struct Report {
     pub levels: Levels,
     /// Input samples that were no numbers.
     pub replaced: Replaced,
+    /// Swaps that were made, in the order of time; the input ended before the others.
+    pub swaps: usize,
     /// Time taken.
     pub elapsed: Duration,
 }
@@ -152,6 +176,31 @@ pub enum RunError {
     )]
     TailOfMode { mode: Mode },
     #[error(
+        "mode {mode} goes by the length of one response, so nothing can be swapped there; render in mode full"
+    )]
+    SwapInMode { mode: Mode },
+    #[error(
+        "{ir}: has {channels} channel(s) where {first} has {expected}; swap between responses of equally many"
+    )]
+    SwapChannels {
+        ir: String,
+        channels: usize,
+        first: String,
+        expected: usize,
+    },
+    #[error("{one} and {other}: both take over at frame {frame} of the input; move one of them")]
+    SwapTwice {
+        frame: u64,
+        one: String,
+        other: String,
+    },
+    #[error("{ir}: cannot take over at frame {frame} of the input: {source}")]
+    Swap {
+        ir: String,
+        frame: u64,
+        source: ControlError,
+    },
+    #[error(
         "{file}: the result exceeds full scale in {clipped} sample(s), peak {peak_db:+.1} dB; nothing was delivered; a gain of {gain_db:.1} dB fits, the guard applies it, and f32 holds it as it is"
     )]
     OverFullScale {
@@ -171,11 +220,57 @@ pub enum RunError {
 pub struct Session<T: Sample, S> {
     source: S,
     convolver: MatrixConvolver<T>,
+    /// Only where responses take over from others.
+    swaps: Option<Swaps<T>>,
     routing: Routing,
     spec: Spec,
     options: Render,
     /// Frames by which the wet signal comes later: as ordered, and the response's leading zeros.
     predelay: usize,
+}
+
+/// The responses that are still to take over.
+#[derive(Debug)]
+struct Swaps<T: Sample> {
+    control: Control<T>,
+    /// In the order of time.
+    waiting: VecDeque<Waiting<T>>,
+    made: usize,
+    /// Frames of the response that has taken over last, or the first.
+    newest: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    frame: u64,
+    name: String,
+    taps: Vec<Vec<T>>,
+    swap: Swap,
+}
+
+impl<T: Sample> Swaps<T> {
+    /// Makes the swap of frame `now`, if there is one.
+    fn make(&mut self, now: u64) -> Result<(), RunError> {
+        if let Some(next) = self.waiting.front().filter(|next| next.frame == now) {
+            let done = self.control.set_irs(&next.taps, next.swap);
+            done.map_err(|source| RunError::Swap {
+                ir: next.name.clone(),
+                frame: now,
+                source,
+            })?;
+            self.newest = next.taps[0].len();
+            self.made += 1;
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Frames from `now` on that one call may take.
+    fn until_next(&self, now: u64) -> usize {
+        let step = STEP - (now % STEP as u64) as usize;
+        let next = self.waiting.front().map_or(u64::MAX, |next| next.frame);
+        step.min(usize::try_from(next - now).unwrap_or(usize::MAX))
+    }
 }
 
 /// Leading zeros that all channels share. A delay costs less than partitions of zeros, and it
@@ -188,17 +283,41 @@ fn leading_zeros(ir: &ImpulseResponse) -> usize {
     first.unwrap_or(0)
 }
 
+fn taps_behind<T: Sample>(lead: usize, ir: &ImpulseResponse) -> Vec<Vec<T>> {
+    let wide = |&tap: &f32| T::of(f64::from(tap));
+    let channels = ir.audio().channels().iter();
+    channels
+        .map(|taps| taps[lead..].iter().map(wide).collect())
+        .collect()
+}
+
 impl<T: Sample, S: Source<T>> Session<T, S> {
     /// Connects a source with a response of the same rate.
     ///
     /// # Errors
     /// When rates or channel counts do not fit, or options contradict one another.
     pub fn new(source: S, ir: &ImpulseResponse, options: Render) -> Result<Self, RunError> {
+        Self::with_swaps(source, ir, &[], options)
+    }
+
+    /// The same with other responses that take over at frames of the input, in any order. Those
+    /// that the input is too short for are left out. See [`Control::set_irs`] for how they do it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), for each response; when two take over at the same frame; in any mode
+    /// but `full`.
+    pub fn with_swaps(
+        source: S,
+        ir: &ImpulseResponse,
+        swaps: &[SwapAt<'_>],
+        options: Render,
+    ) -> Result<Self, RunError> {
         let spec = source.spec();
-        if ir.rate() != spec.rate {
+        let all = || swaps.iter().map(|swap| swap.ir).chain([ir]);
+        if let Some(other) = all().find(|ir| ir.rate() != spec.rate) {
             return Err(RunError::Rates {
-                ir: ir.name().to_owned(),
-                ir_rate: ir.rate(),
+                ir: other.name().to_owned(),
+                ir_rate: other.rate(),
                 input: source.name().to_owned(),
                 rate: spec.rate,
             });
@@ -206,6 +325,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         if options.mode != Mode::Full && options.tail != Tail::Full {
             return Err(RunError::TailOfMode { mode: options.mode });
         }
+        let swaps = in_order(swaps, ir, options.mode)?;
         let build = |error| RunError::Build {
             input: source.name().to_owned(),
             ir: ir.name().to_owned(),
@@ -216,20 +336,46 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             Some(routing) => routing,
             None => Routing::for_channels(inputs, irs).map_err(build)?,
         };
-        let lead = leading_zeros(ir);
-        let taps = |k| {
-            ir.channel(k)[lead..]
-                .iter()
-                .map(|&tap| T::of(f64::from(tap)))
-                .collect()
+        // One delay for all of them, so that each sounds when it should.
+        let lead = all().map(leading_zeros).min().unwrap_or(0);
+        let longest = all().map(ImpulseResponse::frames).max().unwrap_or(1);
+        let taps = taps_behind(lead, ir);
+        let plan = Plan::new(longest - lead);
+        let (convolver, swaps) = if swaps.is_empty() {
+            let latency = options.latency.unwrap_or(match longest - lead {
+                ..=EXACT => Latency::Zero,
+                _ => Latency::AtMost(MOST_LATENCY),
+            });
+            let plan = plan.with_latency(latency);
+            let convolver = MatrixConvolver::new(&plan, inputs, &taps, &routing).map_err(build)?;
+            (convolver, None)
+        } else {
+            // Without latency, for a latency lets blocks begin large, and a response takes over
+            // where a block begins: it would do so a second or more beside the time asked for.
+            let plan = plan.with_latency(Latency::Zero);
+            let settings = Settings {
+                // The mixer has its own.
+                max_predelay: 0,
+                ..Settings::default()
+            };
+            let (convolver, control) =
+                MatrixConvolver::with_control(&plan, inputs, &taps, &routing, settings)
+                    .map_err(build)?;
+            let waiting = |swap: SwapAt| Waiting {
+                frame: swap.frame,
+                name: swap.ir.name().to_owned(),
+                taps: taps_behind(lead, swap.ir),
+                swap: swap.swap,
+            };
+            let waiting = swaps.into_iter().map(waiting).collect();
+            let swaps = Swaps {
+                control,
+                waiting,
+                made: 0,
+                newest: taps[0].len(),
+            };
+            (convolver, Some(swaps))
         };
-        let taps: Vec<Vec<T>> = (0..irs).map(taps).collect();
-        let latency = options.latency.unwrap_or(match ir.frames() - lead {
-            ..=EXACT => Latency::Zero,
-            _ => Latency::AtMost(MOST_LATENCY),
-        });
-        let plan = Plan::new(ir.frames() - lead).with_latency(latency);
-        let convolver = MatrixConvolver::new(&plan, inputs, &taps, &routing).map_err(build)?;
         let outputs = convolver.outputs();
         if options.dry != 0.0 && inputs != 1 && inputs != outputs {
             return Err(RunError::Dry { inputs, outputs });
@@ -238,6 +384,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             predelay: spec.rate.frames(options.predelay) + lead,
             source,
             convolver,
+            swaps,
             routing,
             spec,
             options,
@@ -269,8 +416,10 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         let full = (self.predelay + self.convolver.tail_len()) as u64;
         match self.options.tail {
             _ if self.options.mode != Mode::Full => Some(0),
-            Tail::Full => Some(full),
             Tail::Cut => Some(0),
+            // It depends on what plays when the input ends.
+            _ if self.swaps.is_some() => None,
+            Tail::Full => Some(full),
             Tail::Seconds(most) => Some(full.min(self.spec.rate.frames(most) as u64)),
             Tail::Down(_) => None,
         }
@@ -347,6 +496,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             guard_db,
             levels,
             replaced: self.source.replaced(),
+            swaps: self.swaps.map_or(0, |swaps| swaps.made),
             elapsed: started.elapsed(),
         })
     }
@@ -360,24 +510,27 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         let (inputs, outputs) = (self.spec.channels, self.outputs());
         let latency = self.convolver.latency();
         let mut mixer = Mixer::new(&self.options, inputs, outputs, latency, self.predelay);
-        let mut shape = Shape::new(
-            &self.options,
-            self.spec.rate,
-            self.response_frames(),
-            outputs,
-        );
+        let mut shape = match (self.options.tail, &self.swaps) {
+            // What was exchanged for something shorter leaves only rounding behind.
+            (Tail::Full, Some(_)) => Shape::Down(Fade::new(ROUNDING, outputs)),
+            _ => Shape::new(
+                &self.options,
+                self.spec.rate,
+                self.response_frames(),
+                outputs,
+            ),
+        };
         let mut input = vec![vec![T::zero(); BLOCK]; inputs];
         let mut wet = vec![vec![T::zero(); BLOCK]; outputs];
         let mut full = vec![Vec::with_capacity(BLOCK); outputs];
         let mut result = vec![Vec::with_capacity(BLOCK); outputs];
         loop {
-            let frames = self.source.read(&mut input)?;
+            let frames = self.read(&mut input)?;
             if frames == 0 {
                 break;
             }
             let input = firsts(&input, frames);
-            self.convolver
-                .process(&input, &mut firsts_mut(&mut wet, frames));
+            self.convolve(mixer.heard, &input, &mut wet)?;
             mixer.hear(&input);
             mixer.take_wet(&firsts(&wet, frames));
             mixer.answer(&mut full);
@@ -391,7 +544,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         }
         // The answers to the last inputs, as long as the latency holds them back.
         while mixer.told < mixer.heard {
-            let frames = self.convolver.drain(&mut wet);
+            let frames = self.drain(&mut wet);
             if frames == 0 {
                 break;
             }
@@ -401,14 +554,18 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             sink.write(&result)?;
         }
         // Then what sounds on.
-        shape.end_of_input();
+        let whole = match (self.options.tail, &self.swaps) {
+            (Tail::Full, Some(swaps)) => self.predelay + swaps.newest - 1,
+            _ => 0,
+        };
+        shape.end_of_input(whole);
         loop {
             mixer.sound_on(&mut full);
             shape.sound_on(&full, &mut result);
             sink.write(&result)?;
             let frames = match shape.has_enough() {
                 true => 0,
-                false => self.convolver.drain(&mut wet),
+                false => self.drain(&mut wet),
             };
             if frames == 0 {
                 return Ok(mixer.heard);
@@ -416,6 +573,89 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             mixer.take_wet(&firsts(&wet, frames));
         }
     }
+
+    /// Reads a block; where responses are exchanged, a whole one unless the source ends.
+    fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
+        let mut frames = self.source.read(block)?;
+        let (room, mut got) = (block[0].len(), frames);
+        while self.swaps.is_some() && got > 0 && frames < room {
+            let mut rest = vec![vec![T::zero(); room - frames]; block.len()];
+            got = self.source.read(&mut rest)?;
+            for (channel, rest) in block.iter_mut().zip(&rest) {
+                channel[frames..frames + got].copy_from_slice(&rest[..got]);
+            }
+            frames += got;
+        }
+        Ok(frames)
+    }
+
+    /// Convolves a block that begins at frame `start` of the input, with the swaps that fall in it.
+    fn convolve(&mut self, start: u64, input: &[&[T]], wet: &mut [Vec<T>]) -> Result<(), RunError> {
+        let frames = input[0].len();
+        let Some(swaps) = &mut self.swaps else {
+            self.convolver.process(input, &mut firsts_mut(wet, frames));
+            return Ok(());
+        };
+        let mut at = 0;
+        while at < frames {
+            let now = start + at as u64;
+            swaps.make(now)?;
+            let end = frames.min(at + swaps.until_next(now));
+            let input: Vec<&[T]> = input.iter().map(|channel| &channel[at..end]).collect();
+            let mut wet: Vec<&mut [T]> = wet.iter_mut().map(|wet| &mut wet[at..end]).collect();
+            self.convolver.process(&input, &mut wet);
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// Takes the next frames of the convolver's tail; 0 when all is out.
+    fn drain(&mut self, wet: &mut [Vec<T>]) -> usize {
+        if self.swaps.is_none() {
+            return self.convolver.drain(wet);
+        }
+        let mut at = 0;
+        while at < BLOCK {
+            let mut wet: Vec<&mut [T]> = wet.iter_mut().map(|wet| &mut wet[at..][..STEP]).collect();
+            let frames = self.convolver.drain(&mut wet);
+            at += frames;
+            if frames < STEP {
+                break;
+            }
+        }
+        at
+    }
+}
+
+/// The swaps in the order of time, if they fit together and fit the first response.
+fn in_order<'a>(
+    swaps: &[SwapAt<'a>],
+    first: &ImpulseResponse,
+    mode: Mode,
+) -> Result<Vec<SwapAt<'a>>, RunError> {
+    if !swaps.is_empty() && mode != Mode::Full {
+        return Err(RunError::SwapInMode { mode });
+    }
+    let expected = first.channel_count();
+    let fits = |swap: &&SwapAt| swap.ir.channel_count() == expected;
+    if let Some(SwapAt { ir, .. }) = swaps.iter().find(|swap| !fits(swap)) {
+        return Err(RunError::SwapChannels {
+            ir: ir.name().to_owned(),
+            channels: ir.channel_count(),
+            first: first.name().to_owned(),
+            expected,
+        });
+    }
+    let mut swaps = swaps.to_vec();
+    swaps.sort_by_key(|swap| swap.frame);
+    if let Some(pair) = swaps.windows(2).find(|pair| pair[0].frame == pair[1].frame) {
+        return Err(RunError::SwapTwice {
+            frame: pair[0].frame,
+            one: pair[0].ir.name().to_owned(),
+            other: pair[1].ir.name().to_owned(),
+        });
+    }
+    Ok(swaps)
 }
 
 fn refuse_overflow(file: &str, levels: &Levels) -> Result<(), RunError> {
@@ -567,9 +807,12 @@ impl<T: Sample> Shape<T> {
         }
     }
 
-    fn end_of_input(&mut self) {
-        if let Self::Excerpt(excerpt) = self {
-            excerpt.end_of_input();
+    /// `whole` is how many frames of a tail that ends at a level are kept, however quiet.
+    fn end_of_input(&mut self, whole: usize) {
+        match self {
+            Self::Excerpt(excerpt) => excerpt.end_of_input(),
+            Self::Most(_) => {}
+            Self::Down(fade) => fade.whole = whole,
         }
     }
 
@@ -604,6 +847,8 @@ struct Fade<T> {
     /// Level as a factor of the peak.
     level: f64,
     peak: f64,
+    /// Frames that are kept, however quiet.
+    whole: usize,
     /// Quiet frames that something louder may follow.
     held: Vec<Vec<T>>,
 }
@@ -613,6 +858,7 @@ impl<T: Sample> Fade<T> {
         Self {
             level: from_db(db),
             peak: 0.0,
+            whole: 0,
             held: vec![Vec::new(); channels],
         }
     }
@@ -633,7 +879,9 @@ impl<T: Sample> Fade<T> {
             .iter()
             .filter_map(|channel| channel.iter().rposition(loud))
             .max();
-        let kept = last.map_or(0, |last| last + 1);
+        let whole = self.whole.min(full[0].len());
+        self.whole -= whole;
+        let kept = last.map_or(0, |last| last + 1).max(whole);
         if kept > 0 {
             for (held, result) in self.held.iter_mut().zip(&mut *result) {
                 result.append(held);
@@ -675,10 +923,23 @@ mod tests {
         }
     }
 
-    /// A source that hands out odd pieces.
+    /// A source that hands out pieces.
     struct Memory {
         channels: Vec<Vec<f64>>,
         at: usize,
+        /// Most frames of the piece that begins at a frame.
+        most: fn(usize) -> usize,
+    }
+
+    impl Memory {
+        /// Hands out odd pieces.
+        fn new(channels: Vec<Vec<f64>>) -> Self {
+            Self {
+                channels,
+                at: 0,
+                most: |at| 1 + (at * 7 + 331) % 5003,
+            }
+        }
     }
 
     impl Source<f64> for Memory {
@@ -693,7 +954,7 @@ mod tests {
         }
         fn read(&mut self, block: &mut [Vec<f64>]) -> Result<usize, ReadError> {
             let left = self.channels[0].len() - self.at;
-            let frames = left.min(block[0].len()).min(1 + (self.at * 7 + 331) % 5003);
+            let frames = left.min(block[0].len()).min((self.most)(self.at));
             for (to, from) in block.iter_mut().zip(&self.channels) {
                 to[..frames].copy_from_slice(&from[self.at..self.at + frames]);
             }
@@ -751,14 +1012,16 @@ mod tests {
         options: Render,
         format: SampleFormat,
     ) -> Result<(Vec<Vec<f64>>, Report), RunError> {
-        let session = Session::new(
-            Memory {
-                channels: input,
-                at: 0,
-            },
-            &response(ir),
-            options,
-        )?;
+        deliver(
+            Session::new(Memory::new(input), &response(ir), options)?,
+            format,
+        )
+    }
+
+    fn deliver(
+        session: Session<f64, Memory>,
+        format: SampleFormat,
+    ) -> Result<(Vec<Vec<f64>>, Report), RunError> {
         let mut into = vec![Vec::new(); session.outputs()];
         let spec = spec(session.outputs(), format);
         let promised = session.frames_out();
@@ -1010,13 +1273,69 @@ mod tests {
     }
 
     #[test]
+    fn swaps_come_at_their_frames_however_the_source_is_read() {
+        let (x, irs) = (
+            noise(1, 30_000),
+            [noise(2, 7000), noise(3, 300), noise(4, 2500)],
+        );
+        let irs = irs.map(|h| response(vec![h]));
+        for swap in [Swap::Warm, Swap::Ring, Swap::Cut] {
+            // Close to one another, so that some have to wait; the last one behind the end.
+            let times = [8191, 8192, 8193, 9000, 12_345, 12_500, 25_000, 30_000];
+            let swap_at = |(index, &frame): (usize, &u64)| SwapAt {
+                frame,
+                ir: &irs[(index + 1) % 3],
+                swap,
+            };
+            let swaps: Vec<SwapAt> = times.iter().enumerate().map(swap_at).rev().collect();
+            let made = |most: fn(usize) -> usize| {
+                let source = Memory {
+                    most,
+                    ..Memory::new(vec![x.clone()])
+                };
+                let session = Session::with_swaps(source, &irs[0], &swaps, Render::default());
+                let (out, report) = deliver(session.unwrap(), SampleFormat::F32).unwrap();
+                assert_eq!(report.swaps, 7, "{swap:?}");
+                let bits = out[0].iter().map(|value| value.to_bits());
+                bits.collect::<Vec<u64>>()
+            };
+            let whole = made(|_| usize::MAX);
+            for most in [|_| 1, |_| 64, |_| 1000, |at| 1 + (at * 7 + 331) % 5003] {
+                assert!(made(most) == whole, "{swap:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn swaps_that_do_not_fit_are_refused() {
+        let irs = [response(vec![vec![1.0]]), response(vec![vec![1.0]; 2])];
+        let refused = |mode, swaps: &[(u64, usize)]| {
+            let swap_at = |&(frame, ir): &(u64, usize)| SwapAt {
+                frame,
+                ir: &irs[ir],
+                swap: Swap::Warm,
+            };
+            let swaps: Vec<SwapAt> = swaps.iter().map(swap_at).collect();
+            let options = Render {
+                mode,
+                ..Render::default()
+            };
+            let source = Memory::new(vec![vec![1.0; 9]]);
+            Session::<f64, _>::with_swaps(source, &irs[0], &swaps, options)
+                .err()
+                .map_or(String::new(), |error| error.to_string())
+        };
+        assert_eq!(refused(Mode::Full, &[(1, 0), (0, 0)]), "");
+        assert!(refused(Mode::Same, &[(1, 0)]).contains("mode same"));
+        assert!(refused(Mode::Full, &[(1, 0), (2, 1)]).contains("2 channel(s)"));
+        assert!(refused(Mode::Full, &[(5, 0), (2, 0), (5, 0)]).contains("frame 5"));
+    }
+
+    #[test]
     fn a_response_at_another_rate_is_refused() {
         let audio = Audio::new(SampleRate::new(44_100).unwrap(), vec![vec![1.0]]).unwrap();
         let ir = ImpulseResponse::new(audio).unwrap();
-        let source = Memory {
-            channels: vec![vec![1.0]],
-            at: 0,
-        };
+        let source = Memory::new(vec![vec![1.0]]);
         let text = Session::<f64, _>::new(source, &ir, Render::default())
             .err()
             .unwrap()
