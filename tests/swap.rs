@@ -340,6 +340,15 @@ fn how_the_calls_are_cut_changes_no_bit() {
             (16_000, Box::new(|c| c.bypass(Bypass::Cut).unwrap())),
             (18_000, Box::new(|c| c.bypass(Bypass::Off).unwrap())),
             (20_000, Box::new(set(0, Swap::Cut))),
+            // Each of these has to wait for the one before it.
+            (22_000, Box::new(set(1, Swap::Ring))),
+            (22_500, Box::new(set(2, Swap::Ring))),
+            (22_600, Box::new(set(3, Swap::Cut))),
+            (25_000, Box::new(set(0, Swap::Ring))),
+            (25_100, Box::new(set(1, Swap::Ring))),
+            (25_200, Box::new(set(2, Swap::Warm))),
+            (26_000, Box::new(|c| c.set_predelay(100).unwrap())),
+            (26_500, Box::new(|c| c.set_predelay(0).unwrap())),
         ];
         play(&mut convolver, &control, &x, &events, longest, 10)
     };
@@ -693,6 +702,104 @@ fn without_its_control_it_plays_on_and_a_copy_is_on_its_own() {
     convolver.process_in_place(&mut left);
     copy.process_in_place(&mut right);
     assert_eq!((left[2_999], right[2_999]), (0.5, 1.0));
+}
+
+#[test]
+fn a_copy_plays_on_with_no_room_for_a_predelay() {
+    let settings = Settings {
+        max_predelay: 0,
+        ..Settings::default()
+    };
+    let builder = Convolver::builder().settings(settings).capacity(2_000);
+    let (mut convolver, control) = builder.build_with_control(&[0.5f32; 2_000]).unwrap();
+    let mut block = [1.0; 500];
+    convolver.process_in_place(&mut block);
+    control.set_ir(&[0.25; 1_000]).unwrap();
+    convolver.process_in_place(&mut block);
+    let mut copy = convolver.clone();
+    let (mut left, mut right) = ([0.5; 5_000], [0.5; 5_000]);
+    convolver.process_in_place(&mut left);
+    copy.process_in_place(&mut right);
+    assert!(left == right);
+}
+
+#[test]
+fn the_tail_is_that_of_what_is_still_heard() {
+    let mut random = Random(40);
+    let (long, short): (Vec<f32>, Vec<f32>) = (random.response(60_000), random.response(100));
+    for swap in [Swap::Warm, Swap::Ring, Swap::Cut] {
+        let (mut convolver, control) = Convolver::builder().build_with_control(&long).unwrap();
+        let mut block: Vec<f32> = random.samples(480);
+        convolver.process_in_place(&mut block);
+        control.set_irs(&[&short], swap).unwrap();
+        let mut waited = 0;
+        while control.status().unwrap().is_pending() {
+            let mut block: Vec<f32> = random.samples(480);
+            convolver.process_in_place(&mut block);
+            waited += 480;
+        }
+        assert!(waited < 200_000, "{swap:?}: {waited}");
+        assert_eq!(convolver.tail_len(), 99, "{swap:?}");
+        let mut tail = vec![0.0; 1_000];
+        assert_eq!(convolver.drain(&mut tail), 99, "{swap:?}");
+        assert_eq!(convolver.drain(&mut tail), 0, "{swap:?}");
+    }
+}
+
+#[test]
+fn settled_means_that_nothing_else_is_heard() {
+    // One tap far behind, where the largest level has it.
+    let (mut a, b) = (vec![0.0f64; 200_000], vec![0.0f64; 200_000]);
+    a[199_000] = 1.0;
+    let (mut convolver, control) = Convolver::builder().build_with_control(&a).unwrap();
+    let mut block = vec![1.0; 64];
+    for _ in 0..6_000 {
+        block.fill(1.0);
+        convolver.process_in_place(&mut block);
+    }
+    control.set_ir(&b).unwrap();
+    let mut last = 0;
+    for call in 0..6_000 {
+        block.fill(1.0);
+        convolver.process_in_place(&mut block);
+        if block.iter().any(|y| y.abs() > 1e-9) {
+            last = call;
+        }
+        if !control.status().unwrap().is_pending() {
+            assert!(call >= last);
+            for _ in 0..3_000 {
+                block.fill(1.0);
+                convolver.process_in_place(&mut block);
+                assert!(
+                    block.iter().all(|y| y.abs() < 1e-9),
+                    "heard after it had settled"
+                );
+            }
+            return;
+        }
+    }
+    panic!("never settled");
+}
+
+#[test]
+fn a_fault_passes_in_the_middle_of_exchanges() {
+    let mut random = Random(41);
+    let irs: Vec<Vec<f32>> = (0..3).map(|_| random.response(3_000)).collect();
+    for swap in [Swap::Warm, Swap::Ring, Swap::Cut] {
+        let (mut convolver, control) = Convolver::builder().build_with_control(&irs[0]).unwrap();
+        let mut x: Vec<f32> = random.samples(30_000);
+        x[9_990] = f32::NAN;
+        let irs = &irs;
+        let set = move |k: usize| move |c: &Control<f32>| c.set_irs(&[&irs[k]], swap).unwrap();
+        let events: Vec<Event<'_, f32>> =
+            vec![(10_000, Box::new(set(1))), (12_000, Box::new(set(2)))];
+        let out = play(&mut convolver, &control, &x, &events, 300, 42);
+        let faults: Vec<usize> = (0..out.len()).filter(|&n| !out[n].is_finite()).collect();
+        assert_eq!(faults[0], 9_990);
+        let last = *faults.last().unwrap();
+        // One response, and one block that held it.
+        assert!(last < 9_990 + 3_000 + 300, "{swap:?}: {last}");
+    }
 }
 
 #[test]

@@ -187,6 +187,11 @@ impl<T: Sample> Engine<T> {
         self.shelf.get(self.head.set).id
     }
 
+    /// The newest set, whether it plays already or not.
+    pub fn newest(&self) -> u64 {
+        self.shelf.get(self.shelf.current()).id
+    }
+
     /// Whether the newest set plays throughout and no other is still heard.
     pub fn is_settled(&self) -> bool {
         self.shelf.is_settled()

@@ -54,10 +54,10 @@ impl<T: Sample> Machine<T> {
     }
 
     pub fn reset(&mut self) {
-        self.engine.reset();
         if let Some(stage) = &mut self.stage {
-            stage.reset();
+            stage.reset(&mut self.engine);
         }
+        self.engine.reset();
     }
 
     /// Convolves frames of input.

@@ -21,9 +21,11 @@ pub(crate) struct Stage<T: Sample> {
     link: Arc<Link<T>>,
     fade: Fade<T>,
     latency: usize,
-    /// Frames so far, and the frame behind the last one that can sound.
+    /// Frames so far.
     position: usize,
-    until: usize,
+    /// The frames behind the last ones that the engines, and that the dry side can sound.
+    wet_until: Option<usize>,
+    dry_until: usize,
     /// What of the input is sent through the engine, and what of each side is heard.
     send: Ramp<T>,
     wet: Ramp<T>,
@@ -34,6 +36,8 @@ pub(crate) struct Stage<T: Sample> {
     /// Frames since the engine has begun in the place of another.
     entering: usize,
     outgoing: Option<Outgoing<T>>,
+    /// An engine that waits until there is room for it.
+    next: Option<Box<Parcel<Fresh<T>>>>,
     scratch: Scratch<T>,
 }
 
@@ -43,6 +47,8 @@ struct Outgoing<T: Sample> {
     parcel: Box<Parcel<Fresh<T>>>,
     /// Frames since another took its place.
     since: usize,
+    /// The value of `since` with which it has rung out, once it hears nothing any more.
+    end: Option<usize>,
     /// Frames since its output began to fade out, if that is so.
     cut: Option<usize>,
 }
@@ -52,6 +58,7 @@ struct Predelay<T> {
     /// One for each output, if there may be a delay at all.
     lines: Vec<Delay<T>>,
     frames: usize,
+    wanted: usize,
     /// The delay that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
 }
@@ -95,7 +102,8 @@ impl<T: Sample> Stage<T> {
         Self {
             latency: engine.latency(),
             position: 0,
-            until: 0,
+            wet_until: None,
+            dry_until: 0,
             send: ramp(T::one()),
             wet: ramp(T::one()),
             dry: ramp(T::zero()),
@@ -105,11 +113,13 @@ impl<T: Sample> Stage<T> {
                     _ => vec![line(max_predelay); outputs],
                 },
                 frames: 0,
+                wanted: 0,
                 leaving: None,
             },
             dry_lines: vec![line(engine.latency()); inputs],
             entering: fade.frames(),
             outgoing: None,
+            next: None,
             scratch: Scratch::new(inputs, outputs),
             fade,
             link,
@@ -121,7 +131,7 @@ impl<T: Sample> Stage<T> {
         let link = Link::new();
         link.mix.set(self.link.mix.get());
         link.gain.set(self.link.gain.get());
-        link.predelay.store(self.predelay.frames, Relaxed);
+        link.predelay.store(self.predelay.wanted, Relaxed);
         link.bypass.store(self.link.bypass.load(Relaxed), Relaxed);
         let Predelay { lines, frames, .. } = &self.predelay;
         Self {
@@ -129,28 +139,40 @@ impl<T: Sample> Stage<T> {
             fade: self.fade.clone(),
             latency: self.latency,
             position: self.position,
-            until: self.until,
+            wet_until: self.wet_until,
+            dry_until: self.dry_until,
             send: self.send.clone(),
             wet: self.wet.clone(),
             dry: self.dry.clone(),
             predelay: Predelay {
                 lines: lines.clone(),
                 frames: *frames,
+                wanted: self.predelay.wanted,
                 leaving: self.predelay.leaving,
             },
             dry_lines: self.dry_lines.clone(),
             entering: self.entering,
             outgoing: None,
-            scratch: Scratch::new(self.dry_lines.len(), lines.len()),
+            next: None,
+            scratch: Scratch::new(self.dry_lines.len(), self.scratch.made.len()),
         }
     }
 
     pub fn pending(&self) -> usize {
-        self.until - self.position
+        let wet = self.wet_until.map(|until| until + self.predelay.longest());
+        let until = wet.unwrap_or(0).max(self.dry_until);
+        until.saturating_sub(self.position)
     }
 
-    pub fn reset(&mut self) {
-        self.until = self.position;
+    pub fn reset(&mut self, engine: &mut Engine<T>) {
+        (self.wet_until, self.dry_until) = (None, 0);
+        if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
+            self.link.old_engines.push(parcel);
+        }
+        if let Some(mut parcel) = self.next.take() {
+            std::mem::swap(engine, &mut parcel.value.engine);
+            self.link.old_engines.push(parcel);
+        }
         self.entering = self.fade.frames();
         for ramp in [&mut self.send, &mut self.wet, &mut self.dry] {
             ramp.arrive();
@@ -158,9 +180,6 @@ impl<T: Sample> Stage<T> {
         self.predelay.leaving = None;
         self.predelay.lines.iter_mut().for_each(Delay::reset);
         self.dry_lines.iter_mut().for_each(Delay::reset);
-        if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
-            self.link.old_engines.push(parcel);
-        }
     }
 
     pub fn process(
@@ -173,7 +192,8 @@ impl<T: Sample> Stage<T> {
         self.take_wishes(engine);
         let mut at = 0;
         while at < frames {
-            let n = Self::CHUNK.min(frames - at);
+            let steady = self.change_engines(engine);
+            let n = Self::CHUNK.min(frames - at).min(steady);
             self.chunk(engine, channels, at..at + n, is_input);
             at += n;
         }
@@ -183,26 +203,19 @@ impl<T: Sample> Stage<T> {
     /// Looks for what the other half wants.
     fn take_wishes(&mut self, engine: &mut Engine<T>) {
         let link = &*self.link;
-        if let Some(set) = link.sets.take() {
-            engine.exchange(set);
+        if let Some(newer) = link.engines.take()
+            && let Some(older) = self.next.replace(newer)
+        {
+            link.old_engines.push(older);
         }
-        match &mut self.outgoing {
-            Some(outgoing) => {
-                let entered = outgoing.since >= self.fade.frames();
-                if outgoing.cut.is_none() && entered && link.engines.is_waiting() {
-                    // Only one may ring: it makes room for the next.
-                    outgoing.cut = Some(0);
-                }
-            }
-            None => {
-                if let Some(mut parcel) = link.engines.take() {
-                    std::mem::swap(engine, &mut parcel.value.engine);
-                    self.outgoing = Some(Outgoing {
-                        cut: parcel.value.cut.then_some(0),
-                        parcel,
-                        since: 0,
-                    });
-                    self.entering = 0;
+        if let Some(set) = link.sets.take() {
+            let engine_asked = self.next.as_ref().map(|next| next.value.engine.newest());
+            if engine_asked.is_some_and(|id| id > set.value.id) {
+                link.old_sets.push(set);
+            } else {
+                engine.exchange(set);
+                if let Some(overtaken) = self.next.take() {
+                    link.old_engines.push(overtaken);
                 }
             }
         }
@@ -215,11 +228,48 @@ impl<T: Sample> Stage<T> {
             Bypass::Off => T::one() - mix,
             _ => T::one(),
         });
-        let predelay = link.predelay.load(Relaxed);
-        if self.predelay.leaving.is_none() && predelay != self.predelay.frames {
-            self.predelay.leaving = Some((self.predelay.frames, 0));
-            self.predelay.frames = predelay;
+        self.predelay.wanted = link.predelay.load(Relaxed);
+    }
+
+    /// Lets an engine go that is silent, and the next one in when there is room, at the very frame
+    /// in which this comes about. Returns for how many frames, at least one, all stays as it is.
+    fn change_engines(&mut self, engine: &mut Engine<T>) -> usize {
+        let fade = self.fade.frames();
+        if let Some(outgoing) = &mut self.outgoing {
+            let entered = outgoing.since >= fade;
+            if outgoing.cut.is_none() && entered && self.next.is_some() {
+                // Only one may ring: it makes room for the next.
+                outgoing.cut = Some(0);
+            }
+            if !entered {
+                return fade - outgoing.since;
+            }
+            let Outgoing { parcel, since, .. } = outgoing;
+            let silent = || *since + parcel.value.engine.pending();
+            let end = *outgoing.end.get_or_insert_with(silent);
+            let left = match outgoing.cut {
+                Some(since) => fade.saturating_sub(since),
+                None => end.saturating_sub(outgoing.since),
+            };
+            if left > 0 {
+                return left;
+            }
+            if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
+                self.link.old_engines.push(parcel);
+            }
         }
+        if let Some(mut parcel) = self.next.take() {
+            std::mem::swap(engine, &mut parcel.value.engine);
+            self.outgoing = Some(Outgoing {
+                cut: parcel.value.cut.then_some(0),
+                parcel,
+                since: 0,
+                end: None,
+            });
+            self.entering = 0;
+            return fade.max(1);
+        }
+        usize::MAX
     }
 
     /// Sends back what is done with, and says how far things are.
@@ -227,21 +277,8 @@ impl<T: Sample> Stage<T> {
         while let Some(set) = engine.fetch_done() {
             self.link.old_sets.push(set);
         }
-        if let Some(outgoing) = &self.outgoing {
-            let fade = self.fade.frames();
-            let silent = match outgoing.cut {
-                Some(since) => since >= fade,
-                None => outgoing.parcel.value.engine.pending() == 0,
-            };
-            if outgoing.since >= fade
-                && silent
-                && let Some(Outgoing { parcel, .. }) = self.outgoing.take()
-            {
-                self.link.old_engines.push(parcel);
-            }
-        }
         self.link.heard.store(engine.heard(), Relaxed);
-        if engine.is_settled() && self.outgoing.is_none() {
+        if engine.is_settled() && self.outgoing.is_none() && self.next.is_none() {
             self.link.settled.store(engine.heard(), Relaxed);
         }
     }
@@ -256,17 +293,16 @@ impl<T: Sample> Stage<T> {
         let n = now.len();
         self.send_input(channels, now.clone());
         self.run_engines(engine, n, is_input);
-        self.delay_wet(n);
+        self.predelay.delay(&mut self.scratch.made, n, &self.fade);
         self.position += n;
-        let rest = |engine: &Engine<T>| match engine.pending() {
-            0 => 0,
-            pending => pending + self.predelay.longest(),
-        };
         let other = self.outgoing.as_ref();
-        let other = other.map_or(0, |other| rest(&other.parcel.value.engine));
-        self.until = self.until.max(self.position + rest(engine).max(other));
+        let other = other.map_or(0, |other| other.parcel.value.engine.pending());
+        self.wet_until = match engine.pending().max(other) {
+            0 => self.wet_until.map(|until| until.min(self.position)),
+            pending => Some(self.position + pending),
+        };
         if is_input {
-            self.until = self.until.max(self.position + self.latency);
+            self.dry_until = self.position + self.latency;
         }
         self.mix_output(channels, now);
     }
@@ -303,7 +339,10 @@ impl<T: Sample> Stage<T> {
             ..
         } = &mut self.scratch;
         let fade = &self.fade;
-        if let Some(Outgoing { parcel, since, cut }) = &mut self.outgoing {
+        if let Some(Outgoing {
+            parcel, since, cut, ..
+        }) = &mut self.outgoing
+        {
             let Fresh { engine, cut: hears } = &mut parcel.value;
             for (heard, sent) in input.iter_mut().zip(&*sent) {
                 heard[..n].copy_from_slice(&sent[..n]);
@@ -351,34 +390,6 @@ impl<T: Sample> Stage<T> {
         }
     }
 
-    fn delay_wet(&mut self, n: usize) {
-        let Predelay {
-            lines,
-            frames,
-            leaving,
-        } = &mut self.predelay;
-        for (line, made) in lines.iter_mut().zip(&mut self.scratch.made) {
-            line.push(&made[..n]);
-            if let Some((old, since)) = *leaving {
-                for (k, y) in made[..n].iter_mut().enumerate() {
-                    let weight = self.fade.weight(since + k);
-                    let (new, old) = (line.read(n, k, *frames), line.read(n, k, old));
-                    *y = new * weight + old * (T::one() - weight);
-                }
-            } else if *frames > 0 {
-                for (k, y) in made[..n].iter_mut().enumerate() {
-                    *y = line.read(n, k, *frames);
-                }
-            }
-        }
-        if let Some((_, since)) = leaving {
-            *since += n;
-            if *since >= self.fade.frames() {
-                *leaving = None;
-            }
-        }
-    }
-
     fn mix_output(&mut self, channels: &mut impl Channels<T>, now: Range<usize>) {
         let n = now.len();
         let Scratch { made, wet, dry, .. } = &mut self.scratch;
@@ -411,8 +422,42 @@ impl<T: Sample> Drop for Stage<T> {
 }
 
 impl<T: Sample> Predelay<T> {
+    /// The longest delay that is in use.
     fn longest(&self) -> usize {
         let leaving = self.leaving.map_or(0, |(frames, _)| frames);
         self.frames.max(leaving)
+    }
+
+    /// Delays `n` frames of all outputs; a new delay fades in when the last one has done so.
+    fn delay(&mut self, made: &mut [Vec<T>], n: usize, fade: &Fade<T>) {
+        if self.lines.is_empty() {
+            return;
+        }
+        self.lines
+            .iter_mut()
+            .zip(&*made)
+            .for_each(|(line, made)| line.push(&made[..n]));
+        for k in 0..n {
+            if self
+                .leaving
+                .is_some_and(|(_, since)| since >= fade.frames())
+            {
+                self.leaving = None;
+            }
+            if self.leaving.is_none() && self.wanted != self.frames {
+                self.leaving = Some((self.frames, 0));
+                self.frames = self.wanted;
+            }
+            for (line, made) in self.lines.iter().zip(&mut *made) {
+                made[k] = line.read(n, k, self.frames);
+                if let Some((old, since)) = self.leaving {
+                    let (weight, old) = (fade.weight(since), line.read(n, k, old));
+                    made[k] = made[k] * weight + old * (T::one() - weight);
+                }
+            }
+            if let Some((_, since)) = &mut self.leaving {
+                *since += 1;
+            }
+        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Level<T: Sample> {
     /// The set that is played, and the one it takes over from.
     set: usize,
     leaving: Option<Leaving>,
+    /// A set whose last block is still being played.
+    last: Option<usize>,
     /// The first task that is still to do: those of the set, then, while it takes over, those of
     /// the other that are not for the inputs.
     next: usize,
@@ -161,6 +163,7 @@ impl<T: Sample> Level<T> {
             outputs: set.shares[index].paths.iter().map(output).collect(),
             set: shelf.current(),
             leaving: None,
+            last: None,
             next: tasks,
             tasks,
             at: 0,
@@ -201,8 +204,9 @@ impl<T: Sample> Level<T> {
             output.voice.silence();
             output.leaving.iter_mut().for_each(Voice::silence);
         }
-        if let Some(leaving) = self.leaving.take() {
-            shelf.release(leaving.set);
+        let leaving = self.leaving.take().map(|leaving| leaving.set);
+        for set in [leaving, self.last.take()].into_iter().flatten() {
+            shelf.release(set);
         }
         shelf.release(self.set);
         self.set = shelf.take();
@@ -268,10 +272,17 @@ impl<T: Sample> Level<T> {
 
     /// Begins the work of a block: with the newest set, unless a fade is still going on.
     fn begin(&mut self, shelf: &mut Shelf<T>, fade: &Fade<T>) {
+        if let Some(set) = self.last.take() {
+            shelf.release(set);
+        }
         if let Some(leaving) = &mut self.leaving {
             leaving.before += self.transform.block();
             if leaving.before >= fade.frames() {
-                shelf.release(leaving.set);
+                match self.pace {
+                    Pace::AtOnce => shelf.release(leaving.set),
+                    // What was just made of it begins to play.
+                    Pace::Spread => self.last = Some(leaving.set),
+                }
                 self.leaving = None;
             }
         }

@@ -24,9 +24,9 @@ struct Place<T: Sample> {
 }
 
 impl<T: Sample> Shelf<T> {
-    /// With the first set, which `players` things begin to play; each of them may hold two.
+    /// With the first set, which `players` things begin to play; each of them may hold three.
     pub fn new(set: Box<Parcel<Responses<T>>>, players: usize) -> Self {
-        let most = 2 * players + 2;
+        let most = 3 * players + 2;
         let mut places: Vec<_> = std::iter::repeat_with(|| None).take(most).collect();
         places[0] = Some(Place {
             set,
