@@ -37,10 +37,6 @@ const MOST_LATENCY: usize = 1 << 16;
 /// Responses up to this length run without latency: in the time domain they cost no more, and
 /// one tap of 1 then leaves every bit as it was.
 const EXACT: usize = 32;
-/// Frames of a call at most, where responses are exchanged: one that waits for another to fade out
-/// looks for its turn at the beginning of a call. `BLOCK` is a multiple, so that the calls are cut
-/// the same however the source is read.
-const STEP: usize = 256;
 /// Level in dB below the peak under which nothing is left of a response but rounding.
 const ROUNDING: f64 = -120.0;
 
@@ -267,9 +263,8 @@ impl<T: Sample> Swaps<T> {
 
     /// Frames from `now` on that one call may take.
     fn until_next(&self, now: u64) -> usize {
-        let step = STEP - (now % STEP as u64) as usize;
         let next = self.waiting.front().map_or(u64::MAX, |next| next.frame);
-        step.min(usize::try_from(next - now).unwrap_or(usize::MAX))
+        usize::try_from(next - now).unwrap_or(usize::MAX)
     }
 }
 
@@ -525,7 +520,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         let mut full = vec![Vec::with_capacity(BLOCK); outputs];
         let mut result = vec![Vec::with_capacity(BLOCK); outputs];
         loop {
-            let frames = self.read(&mut input)?;
+            let frames = self.source.read(&mut input)?;
             if frames == 0 {
                 break;
             }
@@ -544,7 +539,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         }
         // The answers to the last inputs, as long as the latency holds them back.
         while mixer.told < mixer.heard {
-            let frames = self.drain(&mut wet);
+            let frames = self.convolver.drain(&mut wet);
             if frames == 0 {
                 break;
             }
@@ -565,28 +560,13 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             sink.write(&result)?;
             let frames = match shape.has_enough() {
                 true => 0,
-                false => self.drain(&mut wet),
+                false => self.convolver.drain(&mut wet),
             };
             if frames == 0 {
                 return Ok(mixer.heard);
             }
             mixer.take_wet(&firsts(&wet, frames));
         }
-    }
-
-    /// Reads a block; where responses are exchanged, a whole one unless the source ends.
-    fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
-        let mut frames = self.source.read(block)?;
-        let (room, mut got) = (block[0].len(), frames);
-        while self.swaps.is_some() && got > 0 && frames < room {
-            let mut rest = vec![vec![T::zero(); room - frames]; block.len()];
-            got = self.source.read(&mut rest)?;
-            for (channel, rest) in block.iter_mut().zip(&rest) {
-                channel[frames..frames + got].copy_from_slice(&rest[..got]);
-            }
-            frames += got;
-        }
-        Ok(frames)
     }
 
     /// Convolves a block that begins at frame `start` of the input, with the swaps that fall in it.
@@ -607,23 +587,6 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             at = end;
         }
         Ok(())
-    }
-
-    /// Takes the next frames of the convolver's tail; 0 when all is out.
-    fn drain(&mut self, wet: &mut [Vec<T>]) -> usize {
-        if self.swaps.is_none() {
-            return self.convolver.drain(wet);
-        }
-        let mut at = 0;
-        while at < BLOCK {
-            let mut wet: Vec<&mut [T]> = wet.iter_mut().map(|wet| &mut wet[at..][..STEP]).collect();
-            let frames = self.convolver.drain(&mut wet);
-            at += frames;
-            if frames < STEP {
-                break;
-            }
-        }
-        at
     }
 }
 
