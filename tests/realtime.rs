@@ -162,6 +162,33 @@ fn taking_wishes_over_leaves_the_allocator_alone() {
 }
 
 #[test]
+fn a_copy_leaves_the_allocator_alone() {
+    let irs: Vec<Vec<f32>> = [9_000, 3, 4_000].map(response).into();
+    let (mut convolver, control) = Convolver::builder().build_with_control(&irs[0]).unwrap();
+    let plain = Convolver::new(&irs[0]).unwrap();
+    let mut block = every_input::<f32>();
+    let mut copies = vec![plain.clone()];
+    // In the middle of a fade, of a ring, and of what waits for it.
+    for (k, swap) in [Swap::Warm, Swap::Ring, Swap::Cut].into_iter().enumerate() {
+        control.set_irs(&[&irs[k]], swap).unwrap();
+        convolver.process_in_place(&mut block[..700]);
+        copies.push(convolver.clone());
+    }
+    for copy in &mut copies {
+        let calls = allocator_calls(|| {
+            for n in [1, 64, 3_000, 9_000] {
+                copy.process_in_place(&mut block[..n]);
+                // Silence that breaks the past into pieces.
+                block[n / 2..n].fill(0.0);
+            }
+            while copy.drain(&mut block[..777]) > 0 {}
+            copy.reset();
+        });
+        assert_eq!(calls, 0);
+    }
+}
+
+#[test]
 fn nothing_is_kept_whichever_half_goes_first() {
     let irs: Vec<Vec<f32>> = [2_000, 3, 1_000].map(response).into();
     for control_first in [true, false] {

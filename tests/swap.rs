@@ -803,6 +803,88 @@ fn a_fault_passes_in_the_middle_of_exchanges() {
 }
 
 #[test]
+fn the_tail_has_its_predelay_and_new_answers() {
+    // One tap: no tail but the pre-delay.
+    let (mut convolver, control) = Convolver::builder()
+        .capacity(5_000)
+        .build_with_control(&[1.0f64])
+        .unwrap();
+    control.set_predelay(3_000).unwrap();
+    convolver.process_in_place(&mut [0.0; 2_000]);
+    let x: Vec<f64> = Random(50).samples(1_000);
+    let mut out = x.clone();
+    convolver.process_in_place(&mut out);
+    let mut tail = vec![9.0; 5_000];
+    assert_eq!(convolver.drain(&mut tail), 3_000);
+    assert!(out.iter().all(|&y| y == 0.0) && tail[2_000..3_000] == x[..]);
+
+    // What takes over in the tail answers to what was heard before.
+    let new: Vec<f64> = Random(51).response(4_000);
+    let (mut convolver, control) = Convolver::builder()
+        .capacity(5_000)
+        .build_with_control(&[1.0f64])
+        .unwrap();
+    convolver.process_in_place(&mut x.clone());
+    control.set_ir(&new).unwrap();
+    assert_eq!(convolver.drain(&mut tail), 3_999);
+    let expected = full(&x, &new);
+    assert_close(&tail[3_500..3_999], &expected[4_500..], 1e-12, "answer");
+}
+
+#[test]
+fn gains_that_are_no_samples_are_refused_and_large_ones_pass() {
+    let (mut convolver, control) = Convolver::builder().build_with_control(&[1.0f32]).unwrap();
+    assert_eq!(control.set_gain(1e39), Err(ControlError::Gain(1e39)));
+    let mut block = [0.0; 3_000];
+    for gain in [3e38, -3e38, 0.5] {
+        control.set_gain(gain).unwrap();
+        convolver.process_in_place(&mut block);
+    }
+    block.fill(1.0);
+    convolver.process_in_place(&mut block);
+    assert!(block.iter().all(|&y| y == 0.5));
+}
+
+#[test]
+fn what_is_not_heard_does_no_harm() {
+    let fault = |bypass: Bypass, mix: f64| {
+        let h: Vec<f32> = Random(60).response(3_000);
+        let (mut convolver, control) = Convolver::builder().build_with_control(&h).unwrap();
+        control.bypass(bypass).unwrap();
+        control.set_mix(mix).unwrap();
+        convolver.process_in_place(&mut [0.0; 5_000]);
+        let mut block = vec![0.25; 5_000];
+        block[100] = f32::INFINITY;
+        convolver.process_in_place(&mut block);
+        block.remove(100);
+        block.iter().all(|y| y.is_finite())
+    };
+    assert!(fault(Bypass::Cut, 1.0));
+    assert!(fault(Bypass::Trails, 1.0));
+    assert!(fault(Bypass::Off, 0.0));
+    assert!(!fault(Bypass::Off, 0.5));
+}
+
+#[test]
+fn a_copy_in_the_middle_of_a_ring_rings_on() {
+    let mut random = Random(70);
+    let (a, b): (Vec<f32>, Vec<f32>) = (random.response(5_000), random.response(2_000));
+    let builder = Convolver::builder().capacity(5_000);
+    let (mut convolver, control) = builder.build_with_control(&a).unwrap();
+    convolver.process_in_place(&mut random.samples::<f32>(3_000));
+    control.set_irs(&[&b], Swap::Ring).unwrap();
+    convolver.process_in_place(&mut random.samples::<f32>(300));
+    control.set_irs(&[&a], Swap::Cut).unwrap();
+    convolver.process_in_place(&mut random.samples::<f32>(300));
+    let mut copy = convolver.clone();
+    let (mut left, mut right) = (random.samples::<f32>(20_000), Vec::new());
+    right.clone_from(&left);
+    convolver.process_in_place(&mut left);
+    copy.process_in_place(&mut right);
+    assert!(left == right);
+}
+
+#[test]
 fn reset_forgets_the_sound_and_keeps_the_wishes() {
     let (mut convolver, control) = Convolver::builder()
         .build_with_control(&[1.0f32, 1.0])

@@ -70,7 +70,7 @@ pub enum Swap {
     Cut,
 }
 
-/// How far things are; each field may be newer than the one before it.
+/// How far things are. While they go on, one field may be newer than another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Status {
     /// Number of exchanges that were asked for.
@@ -319,9 +319,9 @@ impl<T: Sample> Control<T> {
     /// Sets the gain of the wet part, as a factor.
     ///
     /// # Errors
-    /// A value that is not finite; the convolver is gone.
+    /// A value that is not finite, or not in the sample type; the convolver is gone.
     pub fn set_gain(&self, gain: f64) -> Result<(), ControlError> {
-        if !gain.is_finite() {
+        if !T::of(gain).is_finite() {
             return Err(ControlError::Gain(gain));
         }
         self.shared.link.gain.set(gain);

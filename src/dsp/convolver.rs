@@ -72,9 +72,7 @@ impl<T: Sample> Convolver<T> {
     /// number; fewer than asked for at the end, 0 when all is out. The rest of `output` is left
     /// as it is. Input that follows is convolved as if silence had been processed meanwhile.
     pub fn drain(&mut self, output: &mut [T]) -> usize {
-        let frames = self.machine.pending().min(output.len());
-        self.machine.drain(frames, &mut Tail(&mut [output]));
-        frames
+        self.machine.drain(output.len(), &mut Tail(&mut [output]))
     }
 
     /// Forgets all input, as if just built.
@@ -354,9 +352,7 @@ impl<T: Sample> MatrixConvolver<T> {
         for channel in output.iter_mut() {
             check_length(room, channel.as_mut().len());
         }
-        let frames = self.machine.pending().min(room);
-        self.machine.drain(frames, &mut Tail(output));
-        frames
+        self.machine.drain(room, &mut Tail(output))
     }
 }
 

@@ -68,6 +68,9 @@ fn table(lanes_f32: usize) -> Table {
 
 /// Fixed cost of a frame that goes in or comes out.
 const FRAME: f64 = 0.45;
+/// What it costs to do work piece by piece, for a frame that goes in or comes out, if any level is
+/// spread.
+const PIECES: f64 = 0.8;
 /// Fixed cost of a level's block, whatever its size, for each input and output.
 const BLOCK: f64 = 110.0;
 
@@ -84,7 +87,9 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
         counts.routes as f64,
     );
     let taps = layout.head.saturating_sub(layout.latency) as f64;
-    let mut sum = routes * table.tap * width * taps + FRAME * (ins + outs) / 2.0;
+    let spread = layout.levels.iter().any(|level| level.pace == Pace::Spread);
+    let fixed = FRAME + if spread { PIECES } else { 0.0 };
+    let mut sum = routes * table.tap * width * taps + fixed * (ins + outs) / 2.0;
     let mut resident = 0;
     for level in &layout.levels {
         // A level's data is touched again after one block; until then that of all smaller ones

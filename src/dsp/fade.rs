@@ -53,9 +53,9 @@ impl<T: Sample> Ramp<T> {
     /// Begins to move, from where it is.
     pub fn to(&mut self, target: T) {
         if target != self.target {
-            let value = self.value();
+            let (value, frames) = (self.value(), T::of(self.frames.max(1) as f64));
             self.left = self.frames;
-            self.step = (target - value) / T::of(self.frames.max(1) as f64);
+            self.step = target / frames - value / frames;
             self.target = target;
         }
     }
@@ -63,7 +63,10 @@ impl<T: Sample> Ramp<T> {
     /// The gain of this frame.
     #[inline]
     pub fn value(&self) -> T {
-        self.target - self.step * T::of(self.left as f64)
+        match self.left {
+            0 => self.target,
+            left => self.target - self.step * T::of(left as f64),
+        }
     }
 
     /// The gain of this frame, and then moves on to the next.

@@ -32,7 +32,7 @@ impl Bypass {
 }
 
 /// An engine that begins anew, and what becomes of the one before it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fresh<T: Sample> {
     pub engine: Engine<T>,
     /// Fade the other out instead of letting it ring.

@@ -14,8 +14,7 @@ pub(crate) struct Machine<T: Sample> {
     stage: Option<Box<Stage<T>>>,
 }
 
-/// A copy goes on from the same state, but nobody controls it: it keeps the responses that play
-/// and the gains as they are now.
+/// A copy goes on from the same state, but nobody controls it: what was asked for last stays.
 impl<T: Sample> Clone for Machine<T> {
     fn clone(&self) -> Self {
         Self {
@@ -45,14 +44,6 @@ impl<T: Sample> Machine<T> {
         self.engine.granule().max(stage)
     }
 
-    /// Frames of latency and tail that the input so far still has to come out.
-    pub fn pending(&self) -> usize {
-        match &self.stage {
-            None => self.engine.pending(),
-            Some(stage) => stage.pending(),
-        }
-    }
-
     pub fn reset(&mut self) {
         if let Some(stage) = &mut self.stage {
             stage.reset(&mut self.engine);
@@ -68,15 +59,20 @@ impl<T: Sample> Machine<T> {
                 self.engine.run(frames, channels);
                 self.engine.took_input(frames);
             }
-            Some(stage) => stage.process(&mut self.engine, frames, channels, true),
+            Some(stage) => stage.process(&mut self.engine, frames, channels),
         }
     }
 
-    /// Makes frames of the tail, not more than are pending.
-    pub fn drain(&mut self, frames: usize, channels: &mut impl Channels<T>) {
+    /// Makes frames of the tail, as many as there are and as there is room for; returns their
+    /// number.
+    pub fn drain(&mut self, room: usize, channels: &mut impl Channels<T>) -> usize {
         match &mut self.stage {
-            None => self.engine.run(frames, channels),
-            Some(stage) => stage.process(&mut self.engine, frames, channels, false),
+            None => {
+                let frames = self.engine.pending().min(room);
+                self.engine.run(frames, channels);
+                frames
+            }
+            Some(stage) => stage.drain(&mut self.engine, room, channels),
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Stage<T: Sample> {
 }
 
 /// The engine before the present one, while it is still heard.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Outgoing<T: Sample> {
     parcel: Box<Parcel<Fresh<T>>>,
     /// Frames since another took its place.
@@ -126,7 +126,7 @@ impl<T: Sample> Stage<T> {
         }
     }
 
-    /// The same state without a `Control`; an engine that is on its way out is left behind.
+    /// The same state without a `Control`.
     pub fn alone(&self) -> Self {
         let link = Link::new();
         link.mix.set(self.link.mix.get());
@@ -152,8 +152,8 @@ impl<T: Sample> Stage<T> {
             },
             dry_lines: self.dry_lines.clone(),
             entering: self.entering,
-            outgoing: None,
-            next: None,
+            outgoing: self.outgoing.clone(),
+            next: self.next.clone(),
             scratch: Scratch::new(self.dry_lines.len(), self.scratch.made.len()),
         }
     }
@@ -177,27 +177,48 @@ impl<T: Sample> Stage<T> {
         for ramp in [&mut self.send, &mut self.wet, &mut self.dry] {
             ramp.arrive();
         }
-        self.predelay.leaving = None;
+        (self.predelay.leaving, self.predelay.frames) = (None, self.predelay.wanted);
         self.predelay.lines.iter_mut().for_each(Delay::reset);
         self.dry_lines.iter_mut().for_each(Delay::reset);
+        self.give_back(engine);
     }
 
+    /// Convolves frames of input.
     pub fn process(
         &mut self,
         engine: &mut Engine<T>,
         frames: usize,
         channels: &mut impl Channels<T>,
-        is_input: bool,
     ) {
         self.take_wishes(engine);
         let mut at = 0;
         while at < frames {
-            let steady = self.change_engines(engine);
-            let n = Self::CHUNK.min(frames - at).min(steady);
-            self.chunk(engine, channels, at..at + n, is_input);
+            let n = self.change_engines(engine).min(frames - at);
+            self.chunk(engine, channels, at..at + n, true);
             at += n;
         }
         self.give_back(engine);
+    }
+
+    /// Makes frames of the tail as long as there is any; returns their number.
+    pub fn drain(
+        &mut self,
+        engine: &mut Engine<T>,
+        room: usize,
+        channels: &mut impl Channels<T>,
+    ) -> usize {
+        self.take_wishes(engine);
+        let mut at = 0;
+        while at < room && self.pending() > 0 {
+            let n = self
+                .change_engines(engine)
+                .min(room - at)
+                .min(self.pending());
+            self.chunk(engine, channels, at..at + n, false);
+            at += n;
+        }
+        self.give_back(engine);
+        at
     }
 
     /// Looks for what the other half wants.
@@ -214,6 +235,9 @@ impl<T: Sample> Stage<T> {
                 link.old_sets.push(set);
             } else {
                 engine.exchange(set);
+                // What was heard will be answered by the new ones, too.
+                let answer = self.position + engine.pending();
+                self.wet_until = self.wet_until.map(|until| until.max(answer));
                 if let Some(overtaken) = self.next.take() {
                     link.old_engines.push(overtaken);
                 }
@@ -242,7 +266,7 @@ impl<T: Sample> Stage<T> {
                 outgoing.cut = Some(0);
             }
             if !entered {
-                return fade - outgoing.since;
+                return Self::CHUNK.min(fade - outgoing.since);
             }
             let Outgoing { parcel, since, .. } = outgoing;
             let silent = || *since + parcel.value.engine.pending();
@@ -252,7 +276,7 @@ impl<T: Sample> Stage<T> {
                 None => end.saturating_sub(outgoing.since),
             };
             if left > 0 {
-                return left;
+                return Self::CHUNK.min(left);
             }
             if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
                 self.link.old_engines.push(parcel);
@@ -267,9 +291,9 @@ impl<T: Sample> Stage<T> {
                 end: None,
             });
             self.entering = 0;
-            return fade.max(1);
+            return fade.clamp(1, Self::CHUNK);
         }
-        usize::MAX
+        Self::CHUNK
     }
 
     /// Sends back what is done with, and says how far things are.
@@ -298,7 +322,7 @@ impl<T: Sample> Stage<T> {
         let other = self.outgoing.as_ref();
         let other = other.map_or(0, |other| other.parcel.value.engine.pending());
         self.wet_until = match engine.pending().max(other) {
-            0 => self.wet_until.map(|until| until.min(self.position)),
+            0 if !is_input => self.wet_until.map(|until| until.min(self.position)),
             pending => Some(self.position + pending),
         };
         if is_input {
@@ -322,7 +346,10 @@ impl<T: Sample> Stage<T> {
             }
             line.push(&input[..n]);
             sent[..n].copy_from_slice(&input[..n]);
-            if !send.is_open() {
+            if send.is_closed() {
+                // Not times 0, which a fault would survive.
+                sent[..n].fill(T::zero());
+            } else if !send.is_open() {
                 let mut send = send.clone();
                 sent[..n].iter_mut().for_each(|x| *x *= send.next());
             }
@@ -346,7 +373,9 @@ impl<T: Sample> Stage<T> {
             let Fresh { engine, cut: hears } = &mut parcel.value;
             for (heard, sent) in input.iter_mut().zip(&*sent) {
                 heard[..n].copy_from_slice(&sent[..n]);
-                if !*hears {
+                if !*hears && *since >= fade.frames() {
+                    heard[..n].fill(T::zero());
+                } else if !*hears {
                     // What this one loses the other gains: with equal responses nothing changes.
                     for (k, x) in heard[..n].iter_mut().enumerate() {
                         *x *= T::one() - fade.weight(*since + k);
@@ -394,13 +423,17 @@ impl<T: Sample> Stage<T> {
         let n = now.len();
         let Scratch { made, wet, dry, .. } = &mut self.scratch;
         let (only_wet, no_dry) = (self.wet.is_open(), self.dry.is_closed());
+        let no_wet = self.wet.is_closed();
         wet[..n].iter_mut().for_each(|gain| *gain = self.wet.next());
         dry[..n].iter_mut().for_each(|gain| *gain = self.dry.next());
         for (channel, made) in made.iter().enumerate() {
             let line = &self.dry_lines[channel % self.dry_lines.len()];
             channels.write(channel, now.clone(), |target| {
                 target.copy_from_slice(&made[..n]);
-                if !only_wet {
+                if no_wet {
+                    // Not times 0, which a fault would survive.
+                    target.fill(T::zero());
+                } else if !only_wet {
                     for (y, &gain) in target.iter_mut().zip(&wet[..n]) {
                         *y *= gain;
                     }
@@ -422,10 +455,10 @@ impl<T: Sample> Drop for Stage<T> {
 }
 
 impl<T: Sample> Predelay<T> {
-    /// The longest delay that is in use.
+    /// The longest delay that is in use, or will be.
     fn longest(&self) -> usize {
         let leaving = self.leaving.map_or(0, |(frames, _)| frames);
-        self.frames.max(leaving)
+        self.frames.max(leaving).max(self.wanted)
     }
 
     /// Delays `n` frames of all outputs; a new delay fades in when the last one has done so.

@@ -53,7 +53,7 @@ struct Output<T> {
     leaving: Option<Voice<T>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Voice<T> {
     runs: Vec<Run>,
     work: Buffer<T>,
@@ -68,6 +68,20 @@ struct Block<T> {
     sounds: bool,
     /// Frames of the fade that lie before this block, if it takes part in one.
     fade: Option<usize>,
+}
+
+/// With the same room for runs: a copy does not allocate while running, either.
+impl<T: Clone> Clone for Voice<T> {
+    fn clone(&self) -> Self {
+        let mut runs = Vec::with_capacity(self.runs.capacity());
+        runs.extend_from_slice(&self.runs);
+        Self {
+            runs,
+            work: self.work.clone(),
+            making: self.making.clone(),
+            playing: self.playing.clone(),
+        }
+    }
 }
 
 impl<T: Sample> Block<T> {
