@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use faltung::{
-    Bypass, Control, ControlError, Convolver, Latency, MatrixConvolver, Method, Mode, Partition,
-    Plan, Route, Routing, Sample, Settings, Swap, convolve_with,
+    Bypass, Control, ControlError, Convolver, Cpu, Latency, MatrixConvolver, Method, Mode,
+    Partition, Plan, Route, Routing, Sample, Settings, Swap, convolve_with,
 };
 
 /// xorshift64* (Vigna 2016).
@@ -131,11 +131,15 @@ const SCHEMES: [(Partition, Latency); 6] = [
 ];
 
 fn an_equal_response_changes_nothing<T: Sample>() {
-    for (partition, latency) in SCHEMES {
+    let every = |cpu| SCHEMES.map(|(partition, latency)| (partition, latency, cpu));
+    for (partition, latency, cpu) in Cpu::available().into_iter().flat_map(every) {
         let mut random = Random(1);
         let h: Vec<T> = random.response(3_000);
         let x: Vec<T> = random.samples(20_000);
-        let builder = Convolver::builder().partition(partition).latency(latency);
+        let builder = Convolver::builder()
+            .partition(partition)
+            .latency(latency)
+            .cpu(cpu);
         let (mut convolver, control) = builder.build_with_control(&h).unwrap();
         let again = |control: &Control<T>| control.set_ir(&h).unwrap();
         let events: Vec<Event<'_, T>> = vec![(5_003, Box::new(again)), (9_000, Box::new(again))];
@@ -144,7 +148,7 @@ fn an_equal_response_changes_nothing<T: Sample>() {
         expected.extend(full(&wide(&x), &wide(&h)));
         assert_eq!(out.len(), expected.len());
         let bound = bound::<T>(&wide(&x), &[&wide(&h)]);
-        assert_close(&out, &expected, bound, &format!("{partition:?}"));
+        assert_close(&out, &expected, bound, &format!("{partition:?}, {cpu}"));
         assert_eq!(control.status().unwrap().settled, 2);
     }
 }

@@ -7,7 +7,7 @@ use crate::kernel::{self, Body, Cpu, Lane, Rows};
 use crate::signal::Sample;
 
 /// Taps come in groups of so many.
-pub(crate) const GROUP: usize = 8;
+pub(crate) const GROUP: usize = 16;
 
 /// The taps in the order of [`fir`]: the last one first, zeros before it to make whole groups.
 pub(crate) fn arrange<T: Sample>(taps: &[T]) -> Vec<T> {
@@ -21,7 +21,7 @@ pub(crate) fn arrange<T: Sample>(taps: &[T]) -> Vec<T> {
 ///
 /// Every output is the same sum in the same order, whatever the number of outputs and wherever they
 /// fall in the call. The products of each i modulo GROUP have a sum of their own, from the oldest
-/// on; these eight are added in pairs. So one output is a product of vectors along the taps, many
+/// on; these sums are added four by four. So one output is a product of vectors along the taps, many
 /// are products of vectors along time, and both come out the same to the bit.
 #[track_caller]
 pub fn fir<T: Sample>(cpu: Cpu, taps: &[T], history: &[T], out: &mut [T]) {
@@ -32,35 +32,29 @@ pub fn fir<T: Sample>(cpu: Cpu, taps: &[T], history: &[T], out: &mut [T]) {
         taps.len(),
         out.len()
     );
-    let lanes = cpu.lanes::<T>();
-    let whole = if lanes > GROUP {
-        out.len() / lanes * lanes
-    } else {
-        out.len()
-    };
+    let whole = out.len() / cpu.lanes::<T>() * cpu.lanes::<T>();
     let (many, few) = out.split_at_mut(whole);
-    let (recent, last) = (&history[..history.len() - few.len()], &history[whole..]);
     if !many.is_empty() {
-        let (history, out) = (recent, many);
-        kernel::run(cpu, Fir { taps, history, out });
+        let (history, out) = (&history[..history.len() - few.len()], many);
+        kernel::run(cpu, Vectors { taps, history, out });
     }
     if !few.is_empty() {
-        // Fewer than a wide vector: groups of taps want vectors of their own length.
-        let (history, out) = (last, few);
-        kernel::run(cpu.at_most::<T>(GROUP), Fir { taps, history, out });
+        let (history, out) = (&history[whole..], few);
+        kernel::run(cpu, Single { taps, history, out });
     }
 }
 
-struct Fir<'a, T> {
+/// Outputs that make whole vectors.
+struct Vectors<'a, T> {
     taps: &'a [T],
     history: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Sample> Body<T> for Fir<'_, T> {
+impl<T: Sample> Body<T> for Vectors<'_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
-        let Fir { taps, history, out } = self;
+        let Vectors { taps, history, out } = self;
         let mut t = 0;
         while L::REGISTERS >= 32 && out.len() - t >= 4 * L::N {
             vectors::<L, 4>(taps, &history[t..], &mut out[t..]);
@@ -74,39 +68,47 @@ impl<T: Sample> Body<T> for Fir<'_, T> {
             vectors::<L, 1>(taps, &history[t..], &mut out[t..]);
             t += L::N;
         }
-        if L::N <= GROUP {
-            for (out, history) in out[t..].iter_mut().zip(history[t..].windows(taps.len())) {
-                *out += one::<L>(taps, history);
-            }
+    }
+}
+
+/// Outputs one by one.
+struct Single<'a, T> {
+    taps: &'a [T],
+    history: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Sample> Body<T> for Single<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        for t in 0..self.out.len() {
+            let history = &self.history[t..][..self.taps.len()];
+            self.out[t] += one::<L>(self.taps, history);
         }
     }
 }
 
 /// The first V vectors of output.
 ///
-/// Two passes over the taps have four of the eight sums each, as many as there are registers for.
+/// Each pass over the taps has four of the sums, as many as there are registers for.
 #[inline(always)]
 fn vectors<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], out: &mut [L::T]) {
     let mut total = [L::splat(L::T::default()); V];
-    for half in 0..2 {
-        let mut sums = [[L::splat(L::T::default()); V]; GROUP / 2];
+    for pass in 0..GROUP / 4 {
+        let mut sums = [[L::splat(L::T::default()); V]; 4];
         let mut first = 0;
-        while L::REGISTERS >= 32 && first + 8 * GROUP <= taps.len() {
-            groups::<L, V, 8>(taps, history, first, half, &mut sums);
-            first += 8 * GROUP;
-        }
         while first + 4 * GROUP <= taps.len() {
-            groups::<L, V, 4>(taps, history, first, half, &mut sums);
+            groups::<L, V, 4>(taps, history, first, pass, &mut sums);
             first += 4 * GROUP;
         }
         while first < taps.len() {
-            groups::<L, V, 1>(taps, history, first, half, &mut sums);
+            groups::<L, V, 1>(taps, history, first, pass, &mut sums);
             first += GROUP;
         }
         for v in 0..V {
             let [a, b, c, d] = [sums[0][v], sums[1][v], sums[2][v], sums[3][v]];
             let sum = a.add(b).add(c.add(d));
-            total[v] = if half == 0 { sum } else { total[v].add(sum) };
+            total[v] = if pass == 0 { sum } else { total[v].add(sum) };
         }
     }
     let at = Rows::<L>::new(out, 0, L::N, V, 1);
@@ -118,7 +120,7 @@ fn vectors<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], out: &mut [
     }
 }
 
-/// Adds the products of one half of each of G groups of taps, from tap `first` on.
+/// Adds the products of four taps of each of G groups, from tap `first` on.
 ///
 /// Tap i of all groups goes with the vectors of input that begin at i, i + UNIT, i + 2 UNIT ..,
 /// and groups share most of them.
@@ -127,17 +129,17 @@ fn groups<L: Lane, const V: usize, const G: usize>(
     taps: &[L::T],
     history: &[L::T],
     first: usize,
-    half: usize,
-    sums: &mut [[L; V]; GROUP / 2],
+    pass: usize,
+    sums: &mut [[L; V]; 4],
 ) {
-    const MOST: usize = 18;
+    const MOST: usize = 16;
     let unit = L::N.min(GROUP);
     let (per_group, per_vector) = (GROUP / unit, L::N / unit);
     let count = (G - 1) * per_group + (V - 1) * per_vector + 1;
     let x = Rows::<L>::new(history, first, 1, GROUP + (count - 1) * unit, 1);
     let taps = &taps[first..][..G * GROUP];
-    for k in 0..GROUP / 2 {
-        let i = half * (GROUP / 2) + k;
+    for k in 0..4 {
+        let i = 4 * pass + k;
         let mut window = [L::splat(L::T::default()); MOST];
         for w in 0..count {
             window[w] = x.get(i + w * unit, 0);
@@ -156,7 +158,7 @@ fn groups<L: Lane, const V: usize, const G: usize>(
 #[inline(always)]
 fn one<L: Lane>(taps: &[L::T], history: &[L::T]) -> L::T {
     let (groups, vectors) = (taps.len() / GROUP, GROUP / L::N);
-    let mut sums = [L::splat(L::T::default()); 2];
+    let mut sums = [L::splat(L::T::default()); 4];
     if groups > 0 {
         let x = Rows::<L>::new(history, 0, GROUP, groups, vectors);
         let taps = Rows::<L>::new(taps, 0, GROUP, groups, vectors);
@@ -170,7 +172,18 @@ fn one<L: Lane>(taps: &[L::T], history: &[L::T]) -> L::T {
     for v in 0..vectors {
         kernel::store(&mut s[v * L::N..], sums[v]);
     }
-    ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
+    let mut total = L::T::default();
+    for pass in 0..GROUP / 4 {
+        let [a, b, c, d] = [
+            s[4 * pass],
+            s[4 * pass + 1],
+            s[4 * pass + 2],
+            s[4 * pass + 3],
+        ];
+        let sum = (a + b) + (c + d);
+        total = if pass == 0 { sum } else { total + sum };
+    }
+    total
 }
 
 /// Work of so many taps for so many outputs, in the units of the levels' tasks.
