@@ -1,5 +1,7 @@
 //! Exchanges while it plays: what comes out is what the two responses and the fade explain.
 
+mod signals;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
@@ -7,49 +9,10 @@ use faltung::{
     Bypass, Control, ControlError, Convolver, Cpu, Latency, MatrixConvolver, Method, Mode,
     Partition, Plan, Route, Routing, Sample, Settings, Swap, convolve_with,
 };
-
-/// xorshift64* (Vigna 2016).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() >> 16) as usize % end
-    }
-
-    fn samples<T: Sample>(&mut self, len: usize) -> Vec<T> {
-        let unit = |bits: u64| (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
-        (0..len).map(|_| T::of(unit(self.next()))).collect()
-    }
-
-    /// A decaying response, down by 60 dB at its end.
-    fn response<T: Sample>(&mut self, len: usize) -> Vec<T> {
-        let decay = |n: usize| T::of(10f64.powf(-3.0 * n as f64 / len as f64));
-        let noise: Vec<T> = self.samples(len);
-        noise
-            .iter()
-            .enumerate()
-            .map(|(n, &x)| x * decay(n))
-            .collect()
-    }
-}
-
-fn wide<T: Sample>(x: &[T]) -> Vec<f64> {
-    x.iter().map(|x| x.wide()).collect()
-}
+use signals::{Noise, norm, wide};
 
 fn full(x: &[f64], h: &[f64]) -> Vec<f64> {
     convolve_with(x, h, Mode::Full, Method::Auto).unwrap()
-}
-
-fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
 /// The bound of the contract's first point, with the responses of both sides.
@@ -93,7 +56,7 @@ fn play<T: Sample>(
     longest: usize,
     seed: u64,
 ) -> Vec<T> {
-    let mut random = Random(seed);
+    let mut noise = Noise(seed);
     let mut out = vec![T::zero(); x.len()];
     let mut at = 0;
     while at < x.len() {
@@ -102,7 +65,7 @@ fn play<T: Sample>(
         }
         let next = events.iter().map(|(frame, _)| *frame);
         let next = next.filter(|&frame| frame > at).min().unwrap_or(x.len());
-        let n = (1 + random.below(longest)).min(next.min(x.len()) - at);
+        let n = (1 + noise.below(longest)).min(next.min(x.len()) - at);
         convolver.process(&x[at..at + n], &mut out[at..at + n]);
         at += n;
     }
@@ -133,9 +96,9 @@ const SCHEMES: [(Partition, Latency); 6] = [
 fn an_equal_response_changes_nothing<T: Sample>() {
     let every = |cpu| SCHEMES.map(|(partition, latency)| (partition, latency, cpu));
     for (partition, latency, cpu) in Cpu::available().into_iter().flat_map(every) {
-        let mut random = Random(1);
-        let h: Vec<T> = random.response(3_000);
-        let x: Vec<T> = random.samples(20_000);
+        let mut noise = Noise(1);
+        let h: Vec<T> = noise.response(3_000);
+        let x: Vec<T> = noise.samples(20_000);
         let builder = Convolver::builder()
             .partition(partition)
             .latency(latency)
@@ -165,8 +128,8 @@ fn an_equal_response_changes_nothing_beyond_rounding_f64() {
 
 #[test]
 fn the_very_same_response_changes_no_bit() {
-    let mut random = Random(3);
-    let (h, x): (Vec<f32>, Vec<f32>) = (random.response(5_000), random.samples(30_000));
+    let mut noise = Noise(3);
+    let (h, x): (Vec<f32>, Vec<f32>) = (noise.response(5_000), noise.samples(30_000));
     let mut quiet = Convolver::new(&h).unwrap();
     let mut expected = vec![0.0; x.len()];
     quiet.process(&x, &mut expected);
@@ -192,9 +155,9 @@ fn the_very_same_response_changes_no_bit() {
 
 fn warm_keeps_the_history<T: Sample>(old: usize, new: usize) {
     for (partition, latency) in SCHEMES {
-        let mut random = Random(5);
-        let (a, b): (Vec<T>, Vec<T>) = (random.response(old), random.response(new));
-        let x: Vec<T> = random.samples(40_000);
+        let mut noise = Noise(5);
+        let (a, b): (Vec<T>, Vec<T>) = (noise.response(old), noise.response(new));
+        let x: Vec<T> = noise.samples(40_000);
         let capacity = old.max(new);
         let builder = Convolver::builder().partition(partition).latency(latency);
         let builder = builder.capacity(capacity);
@@ -284,9 +247,9 @@ fn early_taps_come_first_and_soon() {
 #[test]
 fn ring_and_cut_are_what_they_say() {
     let fade = 1_024;
-    let mut random = Random(7);
-    let (a, b): (Vec<f64>, Vec<f64>) = (random.response(6_000), random.response(4_000));
-    let x: Vec<f64> = random.samples(30_000);
+    let mut noise = Noise(7);
+    let (a, b): (Vec<f64>, Vec<f64>) = (noise.response(6_000), noise.response(4_000));
+    let x: Vec<f64> = noise.samples(30_000);
     let at = 10_007;
     for swap in [Swap::Ring, Swap::Cut] {
         let builder = Convolver::builder().capacity(6_000);
@@ -323,9 +286,9 @@ fn ring_and_cut_are_what_they_say() {
 
 #[test]
 fn how_the_calls_are_cut_changes_no_bit() {
-    let mut random = Random(9);
-    let irs: Vec<Vec<f32>> = [3_000, 900, 3_000, 50].map(|n| random.response(n)).into();
-    let x: Vec<f32> = random.samples(30_000);
+    let mut noise = Noise(9);
+    let irs: Vec<Vec<f32>> = [3_000, 900, 3_000, 50].map(|n| noise.response(n)).into();
+    let x: Vec<f32> = noise.samples(30_000);
     let run = |longest: usize| {
         let builder = Convolver::builder().capacity(3_000);
         let (mut convolver, control) = builder.build_with_control(&irs[0]).unwrap();
@@ -364,9 +327,9 @@ fn how_the_calls_are_cut_changes_no_bit() {
 
 #[test]
 fn the_newest_request_wins_and_a_fade_is_not_begun_anew() {
-    let mut random = Random(11);
-    let irs: Vec<Vec<f64>> = (0..5).map(|_| random.response(2_000)).collect();
-    let x: Vec<f64> = random.samples(12_000);
+    let mut noise = Noise(11);
+    let irs: Vec<Vec<f64>> = (0..5).map(|_| noise.response(2_000)).collect();
+    let x: Vec<f64> = noise.samples(12_000);
     let (mut convolver, control) = Convolver::builder().build_with_control(&irs[0]).unwrap();
     let set = |from: usize, to: usize| {
         let irs = &irs;
@@ -412,10 +375,10 @@ fn the_newest_request_wins_and_a_fade_is_not_begun_anew() {
 
 #[test]
 fn one_response_of_a_matrix_leaves_the_others_alone() {
-    let mut random = Random(13);
-    let irs: Vec<Vec<f32>> = (0..4).map(|_| random.response(3_000)).collect();
-    let other: Vec<f32> = random.response(2_000);
-    let input: Vec<Vec<f32>> = (0..2).map(|_| random.samples(16_000)).collect();
+    let mut noise = Noise(13);
+    let irs: Vec<Vec<f32>> = (0..4).map(|_| noise.response(3_000)).collect();
+    let other: Vec<f32> = noise.response(2_000);
+    let input: Vec<Vec<f32>> = (0..2).map(|_| noise.samples(16_000)).collect();
     let plan = Plan::new(3_000);
     let routing = Routing::TrueStereo;
     let run = |change: bool| {
@@ -503,9 +466,9 @@ fn gains_move_in_small_steps_to_where_they_should() {
 
 #[test]
 fn bypassed_it_is_the_input_and_only_trails_ring_on() {
-    let mut random = Random(15);
-    let h: Vec<f64> = random.response(5_000);
-    let x: Vec<f64> = random.samples(20_000);
+    let mut noise = Noise(15);
+    let h: Vec<f64> = noise.response(5_000);
+    let x: Vec<f64> = noise.samples(20_000);
     for bypass in [Bypass::Cut, Bypass::Trails] {
         let builder = Convolver::builder().latency(Latency::AtMost(128));
         let (mut convolver, control) = builder.build_with_control(&h).unwrap();
@@ -545,9 +508,9 @@ fn bypassed_it_is_the_input_and_only_trails_ring_on() {
 
 #[test]
 fn a_moving_source_with_equal_filters_stands_still() {
-    let mut random = Random(17);
-    let h: Vec<f32> = random.response(20_000);
-    let x: Vec<f32> = random.samples(60_000);
+    let mut noise = Noise(17);
+    let h: Vec<f32> = noise.response(20_000);
+    let x: Vec<f32> = noise.samples(60_000);
     let (mut convolver, control) = Convolver::builder().build_with_control(&h).unwrap();
     // Equal, but prepared anew each time: 125 exchanges, each before the last has settled.
     let ready: Vec<_> = (0..125).map(|_| control.prepare(&h).unwrap()).collect();
@@ -586,19 +549,19 @@ fn ten_thousand_swaps_make_no_click() {
     let builder = Convolver::builder().settings(settings).capacity(frames);
     let (mut convolver, control) = builder.build_with_control(&irs[0]).unwrap();
     let ready: Vec<_> = irs.iter().map(|ir| control.prepare(ir).unwrap()).collect();
-    let mut random = Random(18);
+    let mut noise = Noise(18);
     let (mut swaps, mut frame, mut out) = (0, 0usize, Vec::new());
     let mut block = vec![0.0; 700];
     let mut most_work = 0.0f64;
     let mut work = 0;
     while swaps < 10_000 {
-        if random.below(3) > 0 {
-            let next = ready[random.below(ready.len())].clone();
-            let swap = [Swap::Warm, Swap::Warm, Swap::Ring, Swap::Cut][random.below(4)];
+        if noise.below(3) > 0 {
+            let next = ready[noise.below(ready.len())].clone();
+            let swap = [Swap::Warm, Swap::Warm, Swap::Ring, Swap::Cut][noise.below(4)];
             control.set_prepared(&[next], swap).unwrap();
             swaps += 1;
         }
-        let n = 1 + random.below(block.len());
+        let n = 1 + noise.below(block.len());
         for x in &mut block[..n] {
             *x = (frame as f64 * 0.01).sin();
             frame += 1;
@@ -637,10 +600,10 @@ fn ten_thousand_swaps_make_no_click() {
 
 #[test]
 fn a_swap_costs_one_more_pass_at_most_and_flatly() {
-    let mut random = Random(19);
-    let (a, b): (Vec<f32>, Vec<f32>) = (random.response(96_000), random.response(96_000));
+    let mut noise = Noise(19);
+    let (a, b): (Vec<f32>, Vec<f32>) = (noise.response(96_000), noise.response(96_000));
     let (mut convolver, control) = Convolver::builder().build_with_control(&a).unwrap();
-    let block = random.samples::<f32>(64);
+    let block = noise.samples::<f32>(64);
     let calls = |convolver: &mut Convolver, count: usize| -> Vec<f64> {
         let mut call = || {
             let before = convolver.counted_work();
@@ -729,16 +692,16 @@ fn a_copy_plays_on_with_no_room_for_a_predelay() {
 
 #[test]
 fn the_tail_is_that_of_what_is_still_heard() {
-    let mut random = Random(40);
-    let (long, short): (Vec<f32>, Vec<f32>) = (random.response(60_000), random.response(100));
+    let mut noise = Noise(40);
+    let (long, short): (Vec<f32>, Vec<f32>) = (noise.response(60_000), noise.response(100));
     for swap in [Swap::Warm, Swap::Ring, Swap::Cut] {
         let (mut convolver, control) = Convolver::builder().build_with_control(&long).unwrap();
-        let mut block: Vec<f32> = random.samples(480);
+        let mut block: Vec<f32> = noise.samples(480);
         convolver.process_in_place(&mut block);
         control.set_irs(&[&short], swap).unwrap();
         let mut waited = 0;
         while control.status().unwrap().is_pending() {
-            let mut block: Vec<f32> = random.samples(480);
+            let mut block: Vec<f32> = noise.samples(480);
             convolver.process_in_place(&mut block);
             waited += 480;
         }
@@ -787,11 +750,11 @@ fn settled_means_that_nothing_else_is_heard() {
 
 #[test]
 fn a_fault_passes_in_the_middle_of_exchanges() {
-    let mut random = Random(41);
-    let irs: Vec<Vec<f32>> = (0..3).map(|_| random.response(3_000)).collect();
+    let mut noise = Noise(41);
+    let irs: Vec<Vec<f32>> = (0..3).map(|_| noise.response(3_000)).collect();
     for swap in [Swap::Warm, Swap::Ring, Swap::Cut] {
         let (mut convolver, control) = Convolver::builder().build_with_control(&irs[0]).unwrap();
-        let mut x: Vec<f32> = random.samples(30_000);
+        let mut x: Vec<f32> = noise.samples(30_000);
         x[9_990] = f32::NAN;
         let irs = &irs;
         let set = move |k: usize| move |c: &Control<f32>| c.set_irs(&[&irs[k]], swap).unwrap();
@@ -815,7 +778,7 @@ fn the_tail_has_its_predelay_and_new_answers() {
         .unwrap();
     control.set_predelay(3_000).unwrap();
     convolver.process_in_place(&mut [0.0; 2_000]);
-    let x: Vec<f64> = Random(50).samples(1_000);
+    let x: Vec<f64> = Noise(50).samples(1_000);
     let mut out = x.clone();
     convolver.process_in_place(&mut out);
     let mut tail = vec![9.0; 5_000];
@@ -823,7 +786,7 @@ fn the_tail_has_its_predelay_and_new_answers() {
     assert!(out.iter().all(|&y| y == 0.0) && tail[2_000..3_000] == x[..]);
 
     // What takes over in the tail answers to what was heard before.
-    let new: Vec<f64> = Random(51).response(4_000);
+    let new: Vec<f64> = Noise(51).response(4_000);
     let (mut convolver, control) = Convolver::builder()
         .capacity(5_000)
         .build_with_control(&[1.0f64])
@@ -852,7 +815,7 @@ fn gains_that_are_no_samples_are_refused_and_large_ones_pass() {
 #[test]
 fn what_is_not_heard_does_no_harm() {
     let fault = |bypass: Bypass, mix: f64| {
-        let h: Vec<f32> = Random(60).response(3_000);
+        let h: Vec<f32> = Noise(60).response(3_000);
         let (mut convolver, control) = Convolver::builder().build_with_control(&h).unwrap();
         control.bypass(bypass).unwrap();
         control.set_mix(mix).unwrap();
@@ -871,17 +834,17 @@ fn what_is_not_heard_does_no_harm() {
 
 #[test]
 fn a_copy_in_the_middle_of_a_ring_rings_on() {
-    let mut random = Random(70);
-    let (a, b): (Vec<f32>, Vec<f32>) = (random.response(5_000), random.response(2_000));
+    let mut noise = Noise(70);
+    let (a, b): (Vec<f32>, Vec<f32>) = (noise.response(5_000), noise.response(2_000));
     let builder = Convolver::builder().capacity(5_000);
     let (mut convolver, control) = builder.build_with_control(&a).unwrap();
-    convolver.process_in_place(&mut random.samples::<f32>(3_000));
+    convolver.process_in_place(&mut noise.samples::<f32>(3_000));
     control.set_irs(&[&b], Swap::Ring).unwrap();
-    convolver.process_in_place(&mut random.samples::<f32>(300));
+    convolver.process_in_place(&mut noise.samples::<f32>(300));
     control.set_irs(&[&a], Swap::Cut).unwrap();
-    convolver.process_in_place(&mut random.samples::<f32>(300));
+    convolver.process_in_place(&mut noise.samples::<f32>(300));
     let mut copy = convolver.clone();
-    let (mut left, mut right) = (random.samples::<f32>(20_000), Vec::new());
+    let (mut left, mut right) = (noise.samples::<f32>(20_000), Vec::new());
     right.clone_from(&left);
     convolver.process_in_place(&mut left);
     copy.process_in_place(&mut right);
@@ -933,16 +896,16 @@ fn two_threads_at_once_stay_sound() {
             let (control, stop, start) = (control.clone(), stop.clone(), start.clone());
             let irs = irs.clone();
             std::thread::spawn(move || {
-                let mut random = Random(20 + seed);
+                let mut noise = Noise(20 + seed);
                 start.wait();
                 while !stop.load(Ordering::Relaxed) {
-                    let ir = &irs[random.below(4)];
-                    let swap = [Swap::Warm, Swap::Warm, Swap::Ring, Swap::Cut][random.below(4)];
-                    match random.below(5) {
-                        0 => control.set_ir_at(random.below(2), ir, swap).unwrap(),
+                    let ir = &irs[noise.below(4)];
+                    let swap = [Swap::Warm, Swap::Warm, Swap::Ring, Swap::Cut][noise.below(4)];
+                    match noise.below(5) {
+                        0 => control.set_ir_at(noise.below(2), ir, swap).unwrap(),
                         1 => control.set_irs(&[ir, ir], swap).unwrap(),
-                        2 => control.set_mix(random.below(11) as f64 / 10.0).unwrap(),
-                        3 => control.set_predelay(random.below(1_000)).unwrap(),
+                        2 => control.set_mix(noise.below(11) as f64 / 10.0).unwrap(),
+                        3 => control.set_predelay(noise.below(1_000)).unwrap(),
                         _ => drop(control.status().unwrap()),
                     }
                 }
@@ -950,10 +913,10 @@ fn two_threads_at_once_stay_sound() {
         })
         .collect();
     start.wait();
-    let mut random = Random(30);
+    let mut noise = Noise(30);
     let mut loudest = 0.0f32;
     for _ in 0..6_000 {
-        let n = random.below(200);
+        let n = noise.below(200);
         let input = vec![vec![1.0f32; n]; 2];
         let mut output = vec![vec![0.0f32; n]; 3];
         matrix.process(&input, &mut output);

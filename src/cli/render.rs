@@ -67,7 +67,7 @@ pub(super) struct Args {
 
     /// How it takes over: `warm`, it answers to what was heard before, too; `ring`, the old one
     /// rings out; `cut`, the old one fades out [default: warm]
-    #[arg(long, value_name = "MODE", value_parser = swap_mode, requires = "swap")]
+    #[arg(long, value_name = "MODE", value_parser = str::parse::<Swap>, requires = "swap")]
     swap_mode: Option<Swap>,
 
     /// Order of the four IR channels of true stereo; LR goes from the left input to the right
@@ -162,26 +162,6 @@ fn swap(text: &str) -> Result<SwapArg, UnitError> {
         seconds: units::seconds(time)?,
         ir: PathBuf::from(ir),
     })
-}
-
-const SWAP_MODES: [(&str, Swap); 3] = [
-    ("warm", Swap::Warm),
-    ("ring", Swap::Ring),
-    ("cut", Swap::Cut),
-];
-
-fn swap_mode(text: &str) -> Result<Swap, UnitError> {
-    let known = SWAP_MODES.iter().find(|(name, _)| *name == text);
-    known.map(|&(_, swap)| swap).ok_or_else(|| UnitError {
-        value: text.to_owned(),
-        what: "a way to swap",
-        example: "`warm`, `ring` or `cut`",
-    })
-}
-
-fn swap_name(swap: Swap) -> &'static str {
-    let known = SWAP_MODES.iter().find(|(_, known)| *known == swap);
-    known.map_or("", |&(name, _)| name)
 }
 
 /// Where a response comes from.
@@ -497,7 +477,7 @@ impl Job<'_> {
             (Mode::Full, ..) => "tail of the last response".to_owned(),
             (mode, ..) => format!("mode {mode}"),
         };
-        let mode = swap_name(self.swap_mode());
+        let mode = self.swap_mode();
         let swap = |(frame, to): &(u64, Response)| {
             let seconds = input.rate.seconds(*frame as usize);
             format!("; at {seconds:.3} s {mode} swap to {}", to.status())
@@ -574,7 +554,7 @@ impl Job<'_> {
             serde_json::json!({
                 "time": report.rate.seconds(*frame as usize),
                 "frame": frame,
-                "mode": swap_name(self.swap_mode()),
+                "mode": self.swap_mode().to_string(),
                 "reached": index < report.swaps,
                 "ir": to.json(),
             })

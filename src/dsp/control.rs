@@ -5,6 +5,8 @@ mod link;
 pub(crate) mod machine;
 mod stage;
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +17,11 @@ use super::engine::responses::Responses;
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
-use super::plan::{Plan, Prepared};
+use super::plan::{Plan, Prepared, Workbench};
 use super::routing::{Route, Routing};
 use crate::signal::Sample;
 pub use link::Bypass;
-use link::{Fresh, Link};
+use link::{AudioEnd, Fresh, Link};
 use machine::Machine;
 use stage::Stage;
 
@@ -68,6 +70,31 @@ pub enum Swap {
     Ring,
     /// They hear only what comes from now on, and the old ones fade out.
     Cut,
+}
+
+impl fmt::Display for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Swap::Warm => "warm",
+            Swap::Ring => "ring",
+            Swap::Cut => "cut",
+        })
+    }
+}
+
+impl FromStr for Swap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "warm" => Ok(Swap::Warm),
+            "ring" => Ok(Swap::Ring),
+            "cut" => Ok(Swap::Cut),
+            _ => Err(format!(
+                "unknown way to swap `{text}`; there are warm, ring and cut"
+            )),
+        }
+    }
 }
 
 /// How far things are. While they go on, one field may be newer than another.
@@ -154,10 +181,11 @@ impl<T: Sample> Clone for Control<T> {
 #[derive(Debug)]
 struct Shared<T: Sample> {
     plan: Plan,
+    bench: Arc<Workbench<T>>,
     inputs: usize,
     outputs: usize,
     routes: Vec<Route>,
-    settings: Settings,
+    max_predelay: usize,
     fade: Fade<T>,
     /// What a task may cost.
     task: u32,
@@ -183,17 +211,20 @@ impl<T: Sample> Control<T> {
         let routes = routing.routes(inputs, irs.len())?;
         let outputs = routing.outputs(inputs, irs.len());
         let set = Responses::new(0, inputs, outputs, &routes, &irs, None)?;
-        let (task, fade) = (set.task, Fade::new(settings.fade));
+        let Settings { fade, max_predelay } = settings;
+        let (bench, task, fade) = (set.bench.clone(), set.task, Fade::new(fade));
         let engine = Engine::with_set(inputs, Parcel::new(set), Some(fade.clone()));
         let link = Arc::new(Link::new());
-        let stage = Stage::new(link.clone(), &engine, fade.clone(), settings.max_predelay);
+        let end = AudioEnd::new(link.clone());
+        let stage = Stage::new(end, &engine, fade.clone(), max_predelay);
         let wanted = Mutex::new(Wanted { irs, requests: 0 });
         let shared = Shared {
             plan,
+            bench,
             inputs,
             outputs,
             routes,
-            settings,
+            max_predelay,
             fade,
             task,
             wanted,
@@ -209,8 +240,8 @@ impl<T: Sample> Control<T> {
     /// # Errors
     /// As [`Plan::prepare`].
     pub fn prepare(&self, ir: &[T]) -> Result<Prepared<T>, BuildError> {
-        let bench = self.wanted().irs[0].bench.clone();
-        let mut all = self.shared.plan.prepare_on(&bench, &[ir])?;
+        let Shared { plan, bench, .. } = &*self.shared;
+        let mut all = plan.prepare_on(bench, &[ir])?;
         Ok(all.remove(0))
     }
 
@@ -228,8 +259,8 @@ impl<T: Sample> Control<T> {
     /// As [`Plan::prepare`]; another number of responses; the convolver is gone.
     pub fn set_irs<I: AsRef<[T]>>(&self, irs: &[I], swap: Swap) -> Result<(), ControlError> {
         self.check_alive()?;
-        let bench = self.wanted().irs[0].bench.clone();
-        let irs = self.shared.plan.prepare_on(&bench, irs)?;
+        let Shared { plan, bench, .. } = &*self.shared;
+        let irs = plan.prepare_on(bench, irs)?;
         self.set_prepared(&irs, swap)
     }
 
@@ -260,7 +291,7 @@ impl<T: Sample> Control<T> {
         if given != expected {
             return Err(ControlError::Count { given, expected });
         }
-        if !irs[0].bench.fits(&wanted.irs[0].bench) {
+        if !irs[0].bench.fits(&self.shared.bench) {
             return Err(BuildError::MixedPlans.into());
         }
         self.request(&mut wanted, irs.to_vec(), swap)
@@ -333,7 +364,7 @@ impl<T: Sample> Control<T> {
     /// # Errors
     /// More than [`Settings::max_predelay`]; the convolver is gone.
     pub fn set_predelay(&self, frames: usize) -> Result<(), ControlError> {
-        let most = self.shared.settings.max_predelay;
+        let most = self.shared.max_predelay;
         if frames > most {
             return Err(ControlError::Predelay { frames, most });
         }

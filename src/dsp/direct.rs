@@ -32,29 +32,19 @@ pub fn fir<T: Sample>(cpu: Cpu, taps: &[T], history: &[T], out: &mut [T]) {
         taps.len(),
         out.len()
     );
-    let whole = out.len() / cpu.lanes::<T>() * cpu.lanes::<T>();
-    let (many, few) = out.split_at_mut(whole);
-    if !many.is_empty() {
-        let (history, out) = (&history[..history.len() - few.len()], many);
-        kernel::run(cpu, Vectors { taps, history, out });
-    }
-    if !few.is_empty() {
-        let (history, out) = (&history[whole..], few);
-        kernel::run(cpu, Single { taps, history, out });
-    }
+    kernel::run(cpu, Fir { taps, history, out });
 }
 
-/// Outputs that make whole vectors.
-struct Vectors<'a, T> {
+struct Fir<'a, T> {
     taps: &'a [T],
     history: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Sample> Body<T> for Vectors<'_, T> {
+impl<T: Sample> Body<T> for Fir<'_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
-        let Vectors { taps, history, out } = self;
+        let Fir { taps, history, out } = self;
         let mut t = 0;
         while L::REGISTERS >= 32 && out.len() - t >= 4 * L::N {
             vectors::<L, 4>(taps, &history[t..], &mut out[t..]);
@@ -68,22 +58,9 @@ impl<T: Sample> Body<T> for Vectors<'_, T> {
             vectors::<L, 1>(taps, &history[t..], &mut out[t..]);
             t += L::N;
         }
-    }
-}
-
-/// Outputs one by one.
-struct Single<'a, T> {
-    taps: &'a [T],
-    history: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Sample> Body<T> for Single<'_, T> {
-    #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
-        for t in 0..self.out.len() {
-            let history = &self.history[t..][..self.taps.len()];
-            self.out[t] += one::<L>(self.taps, history);
+        while t < out.len() {
+            out[t] += one::<L>(taps, &history[t..][..taps.len()]);
+            t += 1;
         }
     }
 }

@@ -288,8 +288,7 @@ impl<T: Sample> Engine<T> {
             self.work += self.add_head(set, output, share);
         }
         for (n, y) in target.iter_mut().enumerate() {
-            let weight = self.fade.weight(done + n);
-            *y += new[n] * weight + old[n] * (T::one() - weight);
+            *y += self.fade.cross(done + n, old[n], new[n]);
         }
         self.head.scratch = scratch;
     }

@@ -28,6 +28,30 @@ impl<T: Sample> Fade<T> {
     pub fn weight(&self, at: usize) -> T {
         self.0.get(at).copied().unwrap_or(T::one())
     }
+
+    /// One frame of a sound that fades into another.
+    #[inline]
+    pub fn cross(&self, at: usize, old: T, new: T) -> T {
+        let weight = self.weight(at);
+        new * weight + old * (T::one() - weight)
+    }
+
+    /// Fades a block in that begins `at` frames after the beginning of the fade.
+    pub fn rise(&self, at: usize, block: &mut [T]) {
+        for (n, x) in block.iter_mut().enumerate() {
+            *x *= self.weight(at + n);
+        }
+    }
+
+    /// Fades it out. What has faded out is silence, also where it was no number.
+    pub fn fall(&self, at: usize, block: &mut [T]) {
+        if at >= self.frames() {
+            block.fill(T::zero());
+        }
+        for (n, x) in block.iter_mut().enumerate() {
+            *x *= T::one() - self.weight(at + n);
+        }
+    }
 }
 
 /// A gain that moves to its target in equal steps, one a frame.

@@ -174,24 +174,32 @@ mod tests {
         }
     }
 
+    /// Both ways, and the number of tokens alive.
+    type Both = (Newest<Token>, Returned<Token>);
+
+    fn both() -> (Arc<Both>, Arc<AtomicUsize>) {
+        let link = (Newest::new(), Returned::new());
+        (Arc::new(link), Arc::new(AtomicUsize::new(0)))
+    }
+
+    /// The audio thread: looks so many times, and sends back what it finds.
+    fn audio(link: &Arc<Both>, times: usize) -> thread::JoinHandle<()> {
+        let link = link.clone();
+        thread::spawn(move || {
+            let mut last = 0;
+            for parcel in (0..times).filter_map(|_| link.0.take()) {
+                assert!(parcel.value.0 > last, "an older one after a newer one");
+                last = parcel.value.0;
+                link.1.push(parcel);
+            }
+        })
+    }
+
     #[test]
     fn every_parcel_arrives_newest_first_and_is_freed_once() {
         model(|| {
-            let alive = Arc::new(AtomicUsize::new(0));
-            let link = Arc::new((Newest::<Token>::new(), Returned::<Token>::new()));
-            let audio = {
-                let link = link.clone();
-                thread::spawn(move || {
-                    let mut last = 0;
-                    for _ in 0..2 {
-                        if let Some(parcel) = link.0.take() {
-                            assert!(parcel.value.0 > last, "an older one after a newer one");
-                            last = parcel.value.0;
-                            link.1.push(parcel);
-                        }
-                    }
-                })
-            };
+            let (link, alive) = both();
+            let audio = audio(&link, 2);
             let mut freed = 0;
             for id in 1..=2 {
                 freed += usize::from(link.0.post(Token::new(id, &alive)).is_some());
@@ -207,16 +215,8 @@ mod tests {
     #[test]
     fn what_is_left_on_its_way_is_freed_with_the_link() {
         model(|| {
-            let alive = Arc::new(AtomicUsize::new(0));
-            let link = Arc::new((Newest::<Token>::new(), Returned::<Token>::new()));
-            let audio = {
-                let link = link.clone();
-                thread::spawn(move || {
-                    if let Some(parcel) = link.0.take() {
-                        link.1.push(parcel);
-                    }
-                })
-            };
+            let (link, alive) = both();
+            let audio = audio(&link, 1);
             drop(link.0.post(Token::new(1, &alive)));
             drop(link.0.post(Token::new(2, &alive)));
             drop(link);
@@ -228,8 +228,7 @@ mod tests {
     #[test]
     fn two_threads_that_control_lose_nothing() {
         model(|| {
-            let alive = Arc::new(AtomicUsize::new(0));
-            let link = Arc::new((Newest::<Token>::new(), Returned::<Token>::new()));
+            let (link, alive) = both();
             let other = {
                 let (link, alive) = (link.clone(), alive.clone());
                 thread::spawn(move || {

@@ -1,6 +1,9 @@
 //! What a `Control` and its audio half share: parcels in both directions and a few numbers.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 
 use crate::dsp::engine::Engine;
 use crate::dsp::engine::responses::Responses;
@@ -75,6 +78,42 @@ impl<T: Sample> Link<T> {
     }
 }
 
+/// The link as the audio half holds it: when that is gone, the other half learns of it.
+#[derive(Debug)]
+pub(crate) struct AudioEnd<T: Sample>(Arc<Link<T>>);
+
+impl<T: Sample> AudioEnd<T> {
+    pub fn new(link: Arc<Link<T>>) -> Self {
+        Self(link)
+    }
+}
+
+impl<T: Sample> Deref for AudioEnd<T> {
+    type Target = Link<T>;
+
+    fn deref(&self) -> &Link<T> {
+        &self.0
+    }
+}
+
+/// The end of a link of its own, with the same wishes and nobody at the other end.
+impl<T: Sample> Clone for AudioEnd<T> {
+    fn clone(&self) -> Self {
+        let link = Link::new();
+        link.mix.set(self.mix.get());
+        link.gain.set(self.gain.get());
+        link.predelay.store(self.predelay.load(Relaxed), Relaxed);
+        link.bypass.store(self.bypass.load(Relaxed), Relaxed);
+        Self(Arc::new(link))
+    }
+}
+
+impl<T: Sample> Drop for AudioEnd<T> {
+    fn drop(&mut self) {
+        self.alive.store(false, Relaxed);
+    }
+}
+
 /// A number that is stored as a whole.
 #[derive(Debug)]
 pub(crate) struct Number(AtomicU64);
@@ -85,10 +124,10 @@ impl Number {
     }
 
     pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
+        f64::from_bits(self.0.load(Relaxed))
     }
 
     pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
+        self.0.store(value.to_bits(), Relaxed);
     }
 }

@@ -8,20 +8,10 @@ use crate::dsp::channels::Channels;
 use crate::dsp::engine::Engine;
 use crate::signal::Sample;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Machine<T: Sample> {
     engine: Engine<T>,
     stage: Option<Box<Stage<T>>>,
-}
-
-/// A copy goes on from the same state, but nobody controls it: what was asked for last stays.
-impl<T: Sample> Clone for Machine<T> {
-    fn clone(&self) -> Self {
-        Self {
-            engine: self.engine.clone(),
-            stage: self.stage.as_ref().map(|stage| Box::new(stage.alone())),
-        }
-    }
 }
 
 impl<T: Sample> Machine<T> {

@@ -5,20 +5,20 @@
 //! frames are cut into calls matters only for when a change is found.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::delay::Delay;
-use super::link::{Bypass, Fresh, Link};
+use super::link::{AudioEnd, Bypass, Fresh};
 use crate::dsp::channels::{Channels, Planar};
 use crate::dsp::engine::Engine;
 use crate::dsp::fade::{Fade, Ramp};
 use crate::dsp::handover::Parcel;
 use crate::signal::Sample;
 
-#[derive(Debug)]
+/// A copy goes on from the same state, but nobody controls it: what was asked for last stays.
+#[derive(Debug, Clone)]
 pub(crate) struct Stage<T: Sample> {
-    link: Arc<Link<T>>,
+    link: AudioEnd<T>,
     fade: Fade<T>,
     latency: usize,
     /// Frames so far.
@@ -53,7 +53,7 @@ struct Outgoing<T: Sample> {
     cut: Option<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Predelay<T> {
     /// One for each output, if there may be a delay at all.
     lines: Vec<Delay<T>>,
@@ -63,7 +63,7 @@ struct Predelay<T> {
     leaving: Option<(usize, usize)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Scratch<T> {
     /// By input: as it came, and as it is sent.
     input: Vec<Vec<T>>,
@@ -95,7 +95,7 @@ impl<T: Sample> Stage<T> {
     /// Frames that are worked on at once.
     pub const CHUNK: usize = 256;
 
-    pub fn new(link: Arc<Link<T>>, engine: &Engine<T>, fade: Fade<T>, max_predelay: usize) -> Self {
+    pub fn new(link: AudioEnd<T>, engine: &Engine<T>, fade: Fade<T>, max_predelay: usize) -> Self {
         let (inputs, outputs) = (engine.inputs(), engine.outputs());
         let line = |most: usize| Delay::new(most, Self::CHUNK);
         let ramp = |value: T| Ramp::new(value, fade.frames());
@@ -126,38 +126,6 @@ impl<T: Sample> Stage<T> {
         }
     }
 
-    /// The same state without a `Control`.
-    pub fn alone(&self) -> Self {
-        let link = Link::new();
-        link.mix.set(self.link.mix.get());
-        link.gain.set(self.link.gain.get());
-        link.predelay.store(self.predelay.wanted, Relaxed);
-        link.bypass.store(self.link.bypass.load(Relaxed), Relaxed);
-        let Predelay { lines, frames, .. } = &self.predelay;
-        Self {
-            link: Arc::new(link),
-            fade: self.fade.clone(),
-            latency: self.latency,
-            position: self.position,
-            wet_until: self.wet_until,
-            dry_until: self.dry_until,
-            send: self.send.clone(),
-            wet: self.wet.clone(),
-            dry: self.dry.clone(),
-            predelay: Predelay {
-                lines: lines.clone(),
-                frames: *frames,
-                wanted: self.predelay.wanted,
-                leaving: self.predelay.leaving,
-            },
-            dry_lines: self.dry_lines.clone(),
-            entering: self.entering,
-            outgoing: self.outgoing.clone(),
-            next: self.next.clone(),
-            scratch: Scratch::new(self.dry_lines.len(), self.scratch.made.len()),
-        }
-    }
-
     pub fn pending(&self) -> usize {
         let wet = self.wet_until.map(|until| until + self.predelay.longest());
         let until = wet.unwrap_or(0).max(self.dry_until);
@@ -166,9 +134,7 @@ impl<T: Sample> Stage<T> {
 
     pub fn reset(&mut self, engine: &mut Engine<T>) {
         (self.wet_until, self.dry_until) = (None, 0);
-        if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
-            self.link.old_engines.push(parcel);
-        }
+        self.let_go();
         if let Some(mut parcel) = self.next.take() {
             std::mem::swap(engine, &mut parcel.value.engine);
             self.link.old_engines.push(parcel);
@@ -278,9 +244,7 @@ impl<T: Sample> Stage<T> {
             if left > 0 {
                 return Self::CHUNK.min(left);
             }
-            if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
-                self.link.old_engines.push(parcel);
-            }
+            self.let_go();
         }
         if let Some(mut parcel) = self.next.take() {
             std::mem::swap(engine, &mut parcel.value.engine);
@@ -294,6 +258,13 @@ impl<T: Sample> Stage<T> {
             return fade.clamp(1, Self::CHUNK);
         }
         Self::CHUNK
+    }
+
+    /// Sends the engine back that was on its way out.
+    fn let_go(&mut self) {
+        if let Some(Outgoing { parcel, .. }) = self.outgoing.take() {
+            self.link.old_engines.push(parcel);
+        }
     }
 
     /// Sends back what is done with, and says how far things are.
@@ -373,13 +344,9 @@ impl<T: Sample> Stage<T> {
             let Fresh { engine, cut: hears } = &mut parcel.value;
             for (heard, sent) in input.iter_mut().zip(&*sent) {
                 heard[..n].copy_from_slice(&sent[..n]);
-                if !*hears && *since >= fade.frames() {
-                    heard[..n].fill(T::zero());
-                } else if !*hears {
+                if !*hears {
                     // What this one loses the other gains: with equal responses nothing changes.
-                    for (k, x) in heard[..n].iter_mut().enumerate() {
-                        *x *= T::one() - fade.weight(*since + k);
-                    }
+                    fade.fall(*since, &mut heard[..n]);
                 }
             }
             let output = &mut *other;
@@ -390,18 +357,14 @@ impl<T: Sample> Stage<T> {
             *since += n;
             if let Some(since) = cut {
                 for other in other.iter_mut() {
-                    for (k, y) in other[..n].iter_mut().enumerate() {
-                        *y *= T::one() - fade.weight(*since + k);
-                    }
+                    fade.fall(*since, &mut other[..n]);
                 }
                 *since += n;
             }
         }
         if self.entering < fade.frames() {
             for sent in &mut *sent {
-                for (k, x) in sent[..n].iter_mut().enumerate() {
-                    *x *= fade.weight(self.entering + k);
-                }
+                fade.rise(self.entering, &mut sent[..n]);
             }
             self.entering += n;
         }
@@ -448,12 +411,6 @@ impl<T: Sample> Stage<T> {
     }
 }
 
-impl<T: Sample> Drop for Stage<T> {
-    fn drop(&mut self) {
-        self.link.alive.store(false, Relaxed);
-    }
-}
-
 impl<T: Sample> Predelay<T> {
     /// The longest delay that is in use, or will be.
     fn longest(&self) -> usize {
@@ -484,8 +441,7 @@ impl<T: Sample> Predelay<T> {
             for (line, made) in self.lines.iter().zip(&mut *made) {
                 made[k] = line.read(n, k, self.frames);
                 if let Some((old, since)) = self.leaving {
-                    let (weight, old) = (fade.weight(since), line.read(n, k, old));
-                    made[k] = made[k] * weight + old * (T::one() - weight);
+                    made[k] = fade.cross(since, line.read(n, k, old), made[k]);
                 }
             }
             if let Some((_, since)) = &mut self.leaving {
