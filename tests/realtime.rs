@@ -230,3 +230,68 @@ fn nothing_is_kept_whichever_half_goes_first() {
 fn the_counter_counts() {
     assert!(allocator_calls(|| drop(std::hint::black_box(vec![0u8; 100]))) >= 2);
 }
+
+/// Both callbacks of a live session, on scripted devices: while sound begins, passes, starves,
+/// overflows, is swapped, recorded and ends.
+#[cfg(feature = "live")]
+#[test]
+fn the_callbacks_of_a_live_session_leave_the_allocator_alone() {
+    use faltung::SampleRate;
+    use faltung::io::memory::MemoryPorts;
+    use faltung::io::port::Clocks;
+    use faltung::run::live::{Live, Setup, State};
+    use std::time::Duration;
+
+    for (clocks, rates) in [
+        (Clocks::One, [48_000, 48_000]),
+        (Clocks::Two, [48_000, 48_000]),
+        (Clocks::Two, [44_100, 48_000]),
+    ] {
+        let rates = rates.map(|hz| SampleRate::new(hz).unwrap());
+        let (ports, script) = MemoryPorts::new(rates, [2, 2], clocks);
+        let setup = Setup {
+            irs: vec![
+                "synth:room".parse().unwrap(),
+                "synth:plate".parse().unwrap(),
+            ],
+            ..Setup::default()
+        };
+        let live = Live::start(setup, Box::new(ports)).unwrap();
+        let name = format!("faltung-realtime-{}.wav", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        live.record(Some(file.clone()));
+        let mut input = every_input::<f32>();
+        let loud = 2.0 / input[100].abs().max(0.1);
+        input.iter_mut().for_each(|x| *x *= loud);
+        let mut output = vec![0.0f32; 2 * 8192];
+        let mut run = |record: bool, play: bool| {
+            let calls = allocator_calls(|| {
+                for k in 0..400 {
+                    // The script's lock and clock are the test's own; neither allocates.
+                    script.advance(Duration::from_millis(5));
+                    let from = k * 37 % 8_000;
+                    if record {
+                        script.record(&input[2 * from..][..2 * 240]);
+                    }
+                    if play {
+                        script.play(&mut output[..2 * 240]);
+                    }
+                }
+                script.play(&mut output);
+            });
+            assert_eq!(calls, 0, "{clocks:?} {rates:?}");
+        };
+        run(true, true);
+        assert!(live.status().latency.total() > 0.0);
+        live.select(1);
+        std::thread::sleep(Duration::from_millis(300));
+        run(true, true);
+        run(false, true);
+        run(true, false);
+        run(true, true);
+        let status = live.stop();
+        assert_eq!(status.state, State::Stopped);
+        assert!(status.counts.starved > 0 && status.counts.nonfinite > 0);
+        std::fs::remove_file(file).unwrap();
+    }
+}

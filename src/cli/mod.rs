@@ -1,6 +1,10 @@
 //! Commands: one file each, with `Args` and `run`. They speak to people and hold no algorithm.
 
 mod convolve;
+#[cfg(feature = "live")]
+mod devices;
+#[cfg(feature = "live")]
+mod hush;
 mod ir;
 mod plan;
 mod render;
@@ -36,6 +40,8 @@ enum Command {
     Convolve(convolve::Args),
     Ir(ir::Args),
     Plan(plan::Args),
+    #[cfg(feature = "live")]
+    Devices(devices::Args),
 }
 
 /// Runs the command line of this process: exit code 0 for success, 1 for failure, 2 for wrong
@@ -55,6 +61,8 @@ pub fn main() -> ExitCode {
         Command::Convolve(args) => convolve::run(args),
         Command::Ir(args) => ir::run(args),
         Command::Plan(args) => plan::run(args),
+        #[cfg(feature = "live")]
+        Command::Devices(args) => devices::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

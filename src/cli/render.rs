@@ -10,8 +10,8 @@ use super::{Failure, decibels, print, tell};
 use crate::dsp::control::Swap;
 use crate::dsp::mode::Mode;
 use crate::dsp::routing::{Routing, StereoOrder};
-use crate::io::{SampleFormat, Sink, Spec, WavSink, WavSource, WriteError};
-use crate::ir::{ImpulseResponse, IrError, Recipe, UnitError, units};
+use crate::io::{Loaded, Origin, SampleFormat, Sink, Spec, WavSink, WavSource, WriteError};
+use crate::ir::{ImpulseResponse, UnitError, units};
 use crate::run::{Render, Report, RunError, Session, SwapAt, Tail};
 use crate::signal::{Sample, SampleRate};
 
@@ -164,79 +164,40 @@ fn swap(text: &str) -> Result<SwapArg, UnitError> {
     })
 }
 
-/// Where a response comes from.
-enum Origin<'a> {
-    File(&'a Path),
-    Recipe(Recipe),
+/// Reads or makes a response at the stream's rate.
+fn load(origin: &Origin, rate: SampleRate, quiet: bool) -> Result<Loaded, Failure> {
+    let loaded = origin.load(rate)?;
+    if !quiet && origin.file().is_some() {
+        note_of_silence(&loaded).inspect(|note| tell(format!("note: {note}")));
+    }
+    Ok(loaded)
 }
 
-impl<'a> Origin<'a> {
-    fn new(ir: &'a Path) -> Result<Self, IrError> {
-        let recipe = ir.to_str().and_then(|ir| ir.strip_prefix("synth:"));
-        match recipe {
-            Some(recipe) => recipe.parse().map(Self::Recipe),
-            None => Ok(Self::File(ir)),
-        }
-    }
-
-    fn file(&self) -> Option<&'a Path> {
-        match self {
-            Self::File(file) => Some(file),
-            Self::Recipe(_) => None,
-        }
-    }
-
-    /// Reads or makes the response at the stream's rate.
-    fn load(&self, rate: SampleRate, quiet: bool) -> Result<Response, Failure> {
-        let ir = match self {
-            Self::Recipe(recipe) => recipe.render(rate)?,
-            Self::File(file) => ImpulseResponse::read(file)?,
-        };
-        if !quiet && self.file().is_some() {
-            tell_of_silence(&ir);
-        }
-        let measured = (ir.rate(), ir.frames());
-        let name = ir.name().to_owned();
-        let ir = ir
-            .resample(rate)
-            .map_err(|error| Failure::because(format!("{name}: {error}")))?;
-        Ok(Response { ir, measured })
-    }
+/// Its name and what it is.
+pub(super) fn in_words(ir: &Loaded) -> String {
+    let (from, frames) = ir.measured;
+    let resampled = match ir.resampled_from() {
+        None => String::new(),
+        Some(from) => format!(", resampled from {from}"),
+    };
+    format!(
+        "{}: {} ch, {:.3} s{resampled}",
+        ir.ir.name(),
+        ir.ir.channel_count(),
+        from.seconds(frames),
+    )
 }
 
-struct Response {
-    ir: ImpulseResponse,
-    /// Rate and length before it was resampled.
-    measured: (SampleRate, usize),
-}
-
-impl Response {
-    /// Its name and what it is.
-    fn status(&self) -> String {
-        let (from, frames) = self.measured;
-        let resampled = match from == self.ir.rate() {
-            true => String::new(),
-            false => format!(", resampled from {from}"),
-        };
-        format!(
-            "{}: {} ch, {:.3} s{resampled}",
-            self.ir.name(),
-            self.ir.channel_count(),
-            from.seconds(frames),
-        )
-    }
-
-    fn json(&self) -> serde_json::Value {
-        let ((from, frames), ir) = (self.measured, &self.ir);
-        serde_json::json!({
-            "name": ir.name(),
-            "rate": from.hz(),
-            "channels": ir.channel_count(),
-            "frames": frames,
-            "resampled_to": (from != ir.rate()).then_some(ir.rate().hz()),
-            "frames_used": ir.frames(),
-        })
-    }
+fn json_of(loaded: &Loaded) -> serde_json::Value {
+    let ((from, frames), ir) = (loaded.measured, &loaded.ir);
+    serde_json::json!({
+        "name": ir.name(),
+        "rate": from.hz(),
+        "channels": ir.channel_count(),
+        "frames": frames,
+        "resampled_to": loaded.resampled_from().map(|_| ir.rate().hz()),
+        "frames_used": ir.frames(),
+    })
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -281,7 +242,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let rate = source.spec().rate;
-    let load = |origin: &Origin| origin.load(rate, args.quiet);
+    let load = |origin: &Origin| load(origin, rate, args.quiet);
     let ir = load(&origins[0])?;
     let mut swaps = Vec::with_capacity(args.swap.len());
     for (SwapArg { seconds, .. }, origin) in args.swap.iter().zip(&origins[1..]) {
@@ -343,39 +304,26 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// An IR whose sound begins late delays everything; people take it for a fault if nobody tells.
-fn tell_of_silence(ir: &ImpulseResponse) {
-    let channels = ir.audio().channels();
-    let peak = channels
-        .iter()
-        .flatten()
-        .fold(0.0f32, |peak, tap| peak.max(tap.abs()));
-    // Counted as silent: 60 dB below the peak.
-    let sounds = |tap: &f32| tap.abs() > 1e-3 * peak;
-    let first = channels
-        .iter()
-        .filter_map(|taps| taps.iter().position(sounds))
-        .min();
-    let silence = ir.rate().seconds(first.unwrap_or(0));
-    if peak == 0.0 {
-        tell(format!(
-            "note: {}: the impulse response is silent, and so is the result",
-            ir.name()
-        ));
-    } else if silence >= 5e-3 {
-        let silence = 1e3 * silence;
-        tell(format!(
-            "note: {}: begins with {silence:.1} ms of silence, kept as pre-delay",
-            ir.name()
-        ));
+pub(super) fn note_of_silence(loaded: &Loaded) -> Option<String> {
+    let name = loaded.ir.name();
+    match loaded.silence {
+        None => Some(format!(
+            "{name}: the impulse response is silent, and so is the result"
+        )),
+        Some(silence) if silence >= 5e-3 => Some(format!(
+            "{name}: begins with {:.1} ms of silence, kept as pre-delay",
+            1e3 * silence
+        )),
+        Some(_) => None,
     }
 }
 
 /// Everything but the sample type is settled.
 struct Job<'a> {
     args: &'a Args,
-    ir: Response,
+    ir: Loaded,
     /// In the order of time, each with its frame of the input.
-    swaps: Vec<(u64, Response)>,
+    swaps: Vec<(u64, Loaded)>,
     render: Render,
     format: SampleFormat,
 }
@@ -478,9 +426,9 @@ impl Job<'_> {
             (mode, ..) => format!("mode {mode}"),
         };
         let mode = self.swap_mode();
-        let swap = |(frame, to): &(u64, Response)| {
+        let swap = |(frame, to): &(u64, Loaded)| {
             let seconds = input.rate.seconds(*frame as usize);
-            format!("; at {seconds:.3} s {mode} swap to {}", to.status())
+            format!("; at {seconds:.3} s {mode} swap to {}", in_words(to))
         };
         let swaps: String = self.swaps.iter().map(swap).collect();
         format!(
@@ -489,7 +437,7 @@ impl Job<'_> {
             input.rate,
             input.channels,
             input.format,
-            self.ir.status(),
+            in_words(&self.ir),
             self.args.output.display(),
             output.channels,
             output.format,
@@ -556,7 +504,7 @@ impl Job<'_> {
                 "frame": frame,
                 "mode": self.swap_mode().to_string(),
                 "reached": index < report.swaps,
-                "ir": to.json(),
+                "ir": json_of(to),
             })
         });
         let swaps: Vec<_> = swaps.collect();
@@ -572,7 +520,7 @@ impl Job<'_> {
                     serde_json::json!({ "frame": frame, "channel": channel })
                 }),
             },
-            "ir": self.ir.json(),
+            "ir": json_of(&self.ir),
             "swaps": swaps,
             "output": {
                 "file": self.args.output.to_string_lossy(),

@@ -11,7 +11,7 @@ mod delay_line;
 mod direct;
 mod engine;
 pub mod error;
-mod fade;
+pub(crate) mod fade;
 mod fft;
 #[allow(unsafe_code)] // beside the kernel the only place: pointers that change their owner
 mod handover;

@@ -3,9 +3,17 @@
 //! A [`Source`] hands out planar blocks and a [`Sink`] takes them, so that a session never sees a
 //! file format. Another format is one more file here and one more line.
 
+#[cfg(feature = "live")]
+pub mod device;
 mod error;
+#[cfg(feature = "live")]
+pub mod memory;
+#[cfg(all(feature = "wav", feature = "resample"))]
+mod origin;
 mod part;
 mod pcm;
+#[cfg(feature = "live")]
+pub mod port;
 mod spool;
 #[cfg(feature = "wav")]
 pub mod wav;
@@ -16,6 +24,8 @@ use std::str::FromStr;
 use crate::signal::{Sample, SampleRate};
 
 pub use error::{ReadError, WriteError};
+#[cfg(all(feature = "wav", feature = "resample"))]
+pub use origin::{LoadError, Loaded, Origin};
 pub use part::{PartFile, remove_parts};
 pub use pcm::Levels;
 pub use spool::Spool;

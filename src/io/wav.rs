@@ -552,6 +552,35 @@ impl WavSink {
         }
     }
 
+    /// Appends samples that are stored as the spec has it. What fails is not counted.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        let written = self.written + bytes.len() as u64;
+        if self.limit.is_some_and(|limit| written > limit) {
+            return Err(self.too_long(written));
+        }
+        self.put(bytes)?;
+        self.written = written;
+        Ok(())
+    }
+
+    /// Bytes of samples that fit into the file; none for a pipe, which has no end.
+    #[cfg(feature = "live")]
+    pub(crate) fn most(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Forgets what lies behind so many bytes of samples, where that is possible.
+    #[cfg(feature = "live")]
+    pub(crate) fn cut(&mut self, bytes: u64) -> Result<(), WriteError> {
+        if let Medium::File(file) = &mut self.medium {
+            let cut = file.reader().set_len(self.header + bytes);
+            cut.map_err(|error| WriteError::from_io(&self.name, error))?;
+            file.seek(self.header + bytes)?;
+            self.written = bytes;
+        }
+        Ok(())
+    }
+
     /// True where nothing is delivered before the end.
     pub fn can_take_back(&self) -> bool {
         matches!(self.medium, Medium::File(_))
@@ -574,11 +603,7 @@ impl<T: Sample> Sink<T> for WavSink {
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError> {
         let mut bytes = std::mem::take(&mut self.bytes);
         self.encoder.encode(block, &mut bytes);
-        self.written += bytes.len() as u64;
-        if self.limit.is_some_and(|limit| self.written > limit) {
-            return Err(self.too_long(self.written));
-        }
-        let done = self.put(&bytes);
+        let done = self.append(&bytes);
         self.bytes = bytes;
         done
     }

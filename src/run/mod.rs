@@ -1,5 +1,7 @@
 //! Sessions: a source, a convolver and a sink, from the first frame to the last.
 
+#[cfg(feature = "live")]
+pub mod live;
 pub mod offline;
 
 pub use offline::{Render, Report, RunError, Session, SwapAt, Tail};

@@ -1,0 +1,124 @@
+//! Where an impulse response comes from: a file, or a recipe.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use super::ReadError;
+use crate::ir::{ImpulseResponse, IrError, Recipe};
+use crate::signal::SampleRate;
+
+/// Where a response can be loaded from, as often as needed: `hall.wav` or `synth:hall`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A WAV file; `-` is the standard input, which can be read only once.
+    File(PathBuf),
+    /// What stands behind `synth:`.
+    Recipe(Recipe),
+}
+
+impl Origin {
+    /// From a path as it was given: with `synth:` before it, it is a recipe.
+    ///
+    /// # Errors
+    /// For a recipe that does not exist, or values it does not take.
+    pub fn new(path: &Path) -> Result<Self, IrError> {
+        let recipe = path.to_str().and_then(|ir| ir.strip_prefix("synth:"));
+        match recipe {
+            Some(recipe) => recipe.parse().map(Self::Recipe),
+            None => Ok(Self::File(path.to_owned())),
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Recipe(_) => None,
+        }
+    }
+
+    /// Reads or makes the response at the rate of a stream.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the response cannot be brought to the rate.
+    pub fn load(&self, rate: SampleRate) -> Result<Loaded, LoadError> {
+        let ir = match self {
+            Self::Recipe(recipe) => recipe.render(rate)?,
+            Self::File(file) => ImpulseResponse::read(file)?,
+        };
+        let measured = (ir.rate(), ir.frames());
+        let silence = silence(&ir);
+        let name = ir.name().to_owned();
+        let ir = ir
+            .resample(rate)
+            .map_err(|source| LoadError::Resample { name, source })?;
+        Ok(Loaded {
+            ir,
+            measured,
+            silence,
+        })
+    }
+}
+
+impl FromStr for Origin {
+    type Err = IrError;
+
+    fn from_str(text: &str) -> Result<Self, IrError> {
+        Self::new(Path::new(text))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Recipe(recipe) => write!(f, "{recipe}"),
+        }
+    }
+}
+
+/// A response at the rate of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The response.
+    pub ir: ImpulseResponse,
+    /// Rate and length before it was resampled.
+    pub measured: (SampleRate, usize),
+    /// Seconds before the first tap within 60 dB of the largest; none where all are 0.
+    pub silence: Option<f64>,
+}
+
+fn silence(ir: &ImpulseResponse) -> Option<f64> {
+    let channels = ir.audio().channels();
+    let taps = channels.iter().flatten();
+    let peak = taps.fold(0.0f32, |peak, tap| peak.max(tap.abs()));
+    let sounds = |tap: &f32| tap.abs() > 1e-3 * peak;
+    let first = channels
+        .iter()
+        .filter_map(|taps| taps.iter().position(sounds))
+        .min();
+    first.map(|frame| ir.rate().seconds(frame))
+}
+
+impl Loaded {
+    /// The rate it was resampled from, if it was.
+    pub fn resampled_from(&self) -> Option<SampleRate> {
+        Some(self.measured.0).filter(|&from| from != self.ir.rate())
+    }
+}
+
+/// Why a response could not be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // each variant's message says it
+pub enum LoadError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Recipe(#[from] IrError),
+    #[error("{name}: {source}")]
+    Resample { name: String, source: IrError },
+}

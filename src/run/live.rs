@@ -1,0 +1,27 @@
+//! Microphone to loudspeaker: two callbacks, a ring between them, and someone who watches.
+//!
+//! ```text
+//! microphone -> capture -> ring -> playback: (varispeed) -> convolver -> guard -> loudspeaker
+//!                            \_ clock _/          control, tape, stats
+//!                                                     supervisor <- Live
+//! ```
+//!
+//! [`Live`] is what a program holds. Its wishes go to a thread that may wait, the supervisor; the
+//! two callbacks share nothing with it but atomics, rings and the convolver's own control.
+
+mod capture;
+mod clock;
+mod guard;
+mod library;
+mod playback;
+mod probe;
+mod recorder;
+mod reserve;
+mod session;
+mod stats;
+mod status;
+mod supervisor;
+mod varispeed;
+
+pub use session::{Live, LiveError, Measured, Setup, measure_latency};
+pub use status::{Counts, Event, Heard, Level, Load, Path, Recording, State, Status, What};

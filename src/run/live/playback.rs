@@ -1,0 +1,406 @@
+//! The loudspeaker's half: frames out of the ring, through the convolver and the guard, to the
+//! device. All that is heard is made here, in the output's callback.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use ringbuf::HeapCons;
+use ringbuf::traits::{Consumer, Observer};
+
+use super::capture::Stamp;
+use super::clock::Clock;
+use super::guard::Guard;
+use super::probe::Probe;
+use super::recorder::Tape;
+use super::reserve::{Call, Reserve, Start};
+use super::stats::{Stats, measure};
+use super::varispeed::Varispeed;
+use crate::dsp::convolver::MatrixConvolver;
+use crate::dsp::fade::{Fade, Ramp};
+use crate::io::port::Moment;
+
+/// Frames that are handled at a time.
+const PIECE: usize = 512;
+/// Seconds over which sound fades in at the beginning and out at the end.
+const FADE: f64 = 0.05;
+/// Frames over which the input fades around a gap.
+const GAP: usize = 64;
+/// Seconds over which the least fill is looked for before anything follows from it.
+const WINDOW: f64 = 4.0;
+
+/// What makes the output out of the input.
+pub(super) enum Engine {
+    /// The convolver.
+    Convolver(Box<MatrixConvolver<f32>>),
+    /// The measurement of the latency.
+    Probe(Probe),
+}
+
+impl Engine {
+    fn process(&mut self, input: &[f32], output: &mut [f32]) {
+        match self {
+            Self::Convolver(convolver) => convolver.process_interleaved(input, output),
+            Self::Probe(probe) => probe.process(input, output),
+        }
+    }
+}
+
+/// How one clock follows the other.
+pub(super) struct Follow {
+    pub clock: Clock,
+    pub varispeed: Varispeed,
+    /// Output frames per input frame, relative to the nominal ones.
+    pub ratio: f64,
+}
+
+/// What a playback is made of.
+pub(super) struct Parts {
+    pub ring: HeapCons<f32>,
+    pub stamps: HeapCons<Stamp>,
+    pub stats: Arc<Stats>,
+    pub engine: Engine,
+    /// Where there are two clocks.
+    pub follow: Option<Follow>,
+    pub guard: Option<Guard>,
+    pub tape: Tape,
+    pub reserve: Reserve,
+    /// Channels of input and output signal.
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Channels of the device, and those that each output signal is played on.
+    pub channels: usize,
+    pub speakers: Vec<Vec<usize>>,
+    pub input_rate: f64,
+    pub output_rate: f64,
+}
+
+/// Runs in the output's callback.
+pub(super) struct Playback {
+    parts: Parts,
+    /// Sound was heard before: what is missing now is a gap.
+    begun: bool,
+    /// Frames since the input was heard again; none while it is waited for.
+    since: Option<usize>,
+    /// Frames taken out of the ring.
+    read: u64,
+    latest: Stamp,
+    envelope: Ramp<f32>,
+    gap: Fade<f32>,
+    window: Window,
+    wet: Vec<f32>,
+    dry: Vec<f32>,
+}
+
+/// The least fill behind a callback, and what was usual.
+struct Window {
+    until: f64,
+    lowest: f64,
+    usual: f64,
+}
+
+impl Window {
+    const NEW: Self = Self {
+        until: f64::NEG_INFINITY,
+        lowest: f64::INFINITY,
+        usual: f64::INFINITY,
+    };
+}
+
+impl Playback {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            begun: false,
+            since: None,
+            read: 0,
+            latest: Stamp {
+                at: f64::NEG_INFINITY,
+                total: 0,
+            },
+            envelope: Ramp::new(0.0, (FADE * parts.output_rate) as usize),
+            gap: Fade::new(GAP),
+            window: Window::NEW,
+            dry: vec![0.0; PIECE * parts.inputs],
+            wet: vec![0.0; PIECE * parts.outputs],
+            parts,
+        }
+    }
+
+    /// Fills what the device will play.
+    pub fn call(&mut self, out: &mut [f32], moment: Moment) {
+        let begun = Instant::now();
+        let frames = out.len() / self.parts.channels;
+        let rate = self.parts.output_rate;
+        self.parts.stats.output.called(moment, frames, rate);
+        self.look(moment.at.as_secs_f64(), frames);
+        if self.parts.stats.hush.load(Relaxed) {
+            self.envelope.to(0.0);
+            let silent = self.envelope.is_closed();
+            self.parts.stats.silent.store(silent, Relaxed);
+        }
+        let channels = self.parts.channels;
+        for piece in out.chunks_mut(PIECE * channels) {
+            self.piece(piece);
+        }
+        if let Some(guard) = &self.parts.guard {
+            let db = guard.reduction_db();
+            self.parts.stats.guard_db.set(f64::from(db));
+        }
+        let span = frames as f64 / rate;
+        self.parts.stats.worked(begun.elapsed(), span);
+    }
+
+    fn held(&self) -> usize {
+        self.parts.ring.occupied_len() / self.parts.inputs
+    }
+
+    /// Frames of the input that so many of the output take.
+    fn takes(&self, frames: usize) -> f64 {
+        frames as f64 * self.parts.input_rate / self.parts.output_rate
+    }
+
+    /// At the beginning of a callback: what the input has told, whether sound may begin, whether
+    /// there is enough of it.
+    fn look(&mut self, at: f64, frames: usize) {
+        while let Some(stamp) = self.parts.stamps.try_pop() {
+            self.latest = stamp;
+            if let Some(follow) = &mut self.parts.follow {
+                follow.clock.captured(stamp.at, stamp.total);
+            }
+        }
+        let rate = self.parts.input_rate;
+        let age = ((at - self.latest.at) * rate).clamp(0.0, rate);
+        let takes = self.takes(frames);
+        if self.since.is_none() {
+            self.wait(at, age, takes);
+        }
+        if self.since.is_some() {
+            self.follow(at, age, takes);
+        }
+    }
+
+    fn wait(&mut self, at: f64, age: f64, takes: f64) {
+        let call = Call {
+            at,
+            pushed: self.latest.total as f64,
+            age,
+            takes,
+        };
+        let period = self.parts.stats.input.period.get();
+        let start = self.parts.reserve.wait(call, period);
+        // The resampler takes so many frames before it gives the first.
+        let follow = self.parts.follow.as_ref();
+        let delay = follow.map_or(0.0, |follow| follow.varispeed.delay());
+        let start = start.map(|start| Start {
+            before: start.before + delay,
+            fill: start.fill + delay,
+        });
+        let held = self.held();
+        // Nothing that was said before sound begins is kept for long.
+        let most = self.parts.ring.capacity().get() / self.parts.inputs / 2;
+        match start.filter(|start| held as f64 >= start.before.round()) {
+            Some(start) => {
+                self.leave_out(held - start.before.round() as usize);
+                self.parts.stats.target.set(start.fill);
+                self.parts.stats.fill.set(start.fill);
+                if let Some(follow) = &mut self.parts.follow {
+                    follow.clock.set_target(start.fill);
+                    follow.clock.restart();
+                    follow.varispeed.reset();
+                }
+                self.window = Window::NEW;
+                self.since = Some(0);
+                self.begun = true;
+                self.envelope.to(1.0);
+                self.parts.stats.running.store(true, Relaxed);
+            }
+            None => self.leave_out(held.saturating_sub(most)),
+        }
+    }
+
+    /// Drops the oldest frames of the ring.
+    fn leave_out(&mut self, frames: usize) {
+        let skipped = self.parts.ring.skip(frames * self.parts.inputs);
+        self.read += (skipped / self.parts.inputs) as u64;
+    }
+
+    /// While sound passes: keeps the fill where it is meant to be.
+    fn follow(&mut self, at: f64, age: f64, takes: f64) {
+        let held = self.held() as f64;
+        let behind = held - takes;
+        let stats = &self.parts.stats;
+        match &mut self.parts.follow {
+            None => stats.fill.follow(held + age, 0.02),
+            Some(Follow {
+                clock,
+                varispeed,
+                ratio,
+            }) => {
+                *ratio = clock.played(at, self.read as f64 - varispeed.held());
+                stats.fill.set(clock.fill());
+                let drift = clock.drift_ppm();
+                stats.drift_ppm.set(drift.unwrap_or(f64::NAN));
+            }
+        }
+        let window = &mut self.window;
+        window.lowest = window.lowest.min(behind);
+        if at < window.until {
+            return;
+        }
+        let lowest = window.lowest;
+        let first = window.until == f64::NEG_INFINITY;
+        window.until = at + WINDOW;
+        window.lowest = f64::INFINITY;
+        if first {
+            return;
+        }
+        let margin = self.parts.reserve.margin();
+        match &mut self.parts.follow {
+            // More than has ever been needed gathers where the output has missed callbacks.
+            None => {
+                let usual = window.usual.min(lowest);
+                let period = self.parts.stats.input.period.get().max(takes);
+                let excess = (lowest - usual).floor();
+                window.usual = usual;
+                if usual.is_finite() && excess >= period {
+                    self.parts
+                        .stats
+                        .skipped_frames
+                        .fetch_add(excess as u64, Relaxed);
+                    self.leave_out(excess as usize);
+                    self.since = Some(0);
+                }
+            }
+            // A callback that came later than any before is remembered by a larger reserve; what
+            // is never needed is given up slowly.
+            Some(Follow {
+                clock, varispeed, ..
+            }) => {
+                let spare = lowest - margin;
+                let change = match spare {
+                    short if short < -0.5 * margin => -short,
+                    much if much > 3.0 * margin => -0.1 * much,
+                    _ => 0.0,
+                };
+                if change != 0.0 && clock.locked() {
+                    let target = clock.target() + change;
+                    clock.set_target(target);
+                    self.parts.reserve.set_fill(target - varispeed.delay());
+                    self.parts.stats.target.set(target);
+                }
+            }
+        }
+    }
+
+    /// A part of a callback.
+    fn piece(&mut self, out: &mut [f32]) {
+        let frames = out.len() / self.parts.channels;
+        self.read(frames);
+        let parts = &mut self.parts;
+        let dry = &self.dry[..frames * parts.inputs];
+        let wet = &mut self.wet[..frames * parts.outputs];
+        parts.engine.process(dry, wet);
+        if parts.guard.as_mut().is_some_and(|guard| guard.process(wet)) {
+            parts.stats.caught.fetch_add(1, Relaxed);
+        }
+        if !self.envelope.is_open() {
+            for frame in wet.chunks_exact_mut(parts.outputs) {
+                let gain = self.envelope.next();
+                frame.iter_mut().for_each(|y| *y *= gain);
+            }
+        }
+        if parts.guard.is_none() {
+            let beyond = wet.iter().filter(|y| y.abs() > 1.0).count();
+            parts.stats.clipped.fetch_add(beyond as u64, Relaxed);
+        }
+        measure(&parts.stats.output_meters, wet, parts.output_rate);
+        let (channels, outputs) = (parts.channels, parts.outputs);
+        for (to, from) in out
+            .chunks_exact_mut(channels)
+            .zip(wet.chunks_exact(outputs))
+        {
+            for (speakers, &y) in parts.speakers.iter().zip(from) {
+                for &speaker in speakers {
+                    to[speaker] = y;
+                }
+            }
+        }
+        parts.tape.write(wet);
+    }
+
+    /// The next frames of the input at the output's rate, into `dry`; silence where there are
+    /// none.
+    fn read(&mut self, frames: usize) {
+        let inputs = self.parts.inputs;
+        let dry = &mut self.dry[..frames * inputs];
+        let Some(since) = self.since else {
+            dry.fill(0.0);
+            if self.begun {
+                let stats = &self.parts.stats;
+                stats.starved_frames.fetch_add(frames as u64, Relaxed);
+            }
+            return;
+        };
+        let ring = &mut self.parts.ring;
+        let held = ring.occupied_len() / inputs;
+        let mut short = 0;
+        match &mut self.parts.follow {
+            None => {
+                let taken = held.min(frames);
+                let (there, missing) = dry.split_at_mut(taken * inputs);
+                ring.pop_slice(there);
+                missing.fill(0.0);
+                self.read += taken as u64;
+                short = frames - taken;
+                if short > 0 {
+                    fade_out(there, inputs);
+                }
+            }
+            Some(Follow {
+                varispeed, ratio, ..
+            }) => {
+                let mut left = held;
+                let read = &mut self.read;
+                varispeed.fill(*ratio, dry, &mut |block: &mut [f32]| {
+                    let wanted = block.len() / inputs;
+                    let taken = left.min(wanted);
+                    let (there, missing) = block.split_at_mut(taken * inputs);
+                    ring.pop_slice(there);
+                    missing.fill(0.0);
+                    left -= taken;
+                    *read += taken as u64;
+                    if taken < wanted {
+                        short += wanted - taken;
+                        fade_out(there, inputs);
+                    }
+                });
+            }
+        }
+        if since < GAP {
+            for (n, frame) in dry.chunks_exact_mut(inputs).enumerate() {
+                let weight = self.gap.weight(since + n);
+                frame.iter_mut().for_each(|x| *x *= weight);
+            }
+        }
+        self.since = Some(since.saturating_add(frames));
+        if short > 0 {
+            let stats = &self.parts.stats;
+            stats.starved.fetch_add(1, Relaxed);
+            stats.starved_frames.fetch_add(short as u64, Relaxed);
+            let period = stats.input.period.get();
+            self.parts.reserve.raise(period / 2.0);
+            self.since = None;
+        }
+    }
+}
+
+/// The last frames before a gap.
+fn fade_out(block: &mut [f32], channels: usize) {
+    let frames = block.len() / channels;
+    let length = frames.min(GAP);
+    let last = &mut block[(frames - length) * channels..];
+    for (n, frame) in last.chunks_exact_mut(channels).enumerate() {
+        let weight = 1.0 - (n as f32 + 0.5) / length as f32;
+        frame.iter_mut().for_each(|x| *x *= weight);
+    }
+}

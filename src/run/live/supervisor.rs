@@ -1,0 +1,786 @@
+//! Who watches: opens the devices, notices when they fall silent, gets them back, and carries out
+//! what is asked. Runs on a thread of its own, which may wait.
+
+use std::mem;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringbuf::traits::{Consumer, Split};
+use ringbuf::{HeapCons, HeapRb};
+
+use super::capture::Capture;
+use super::clock::Clock;
+use super::guard::Guard;
+use super::library::{Fit, Library};
+use super::playback::{Engine, Follow, Parts, Playback};
+use super::probe::{self, Probe};
+use super::recorder::Recorder;
+use super::reserve::Reserve;
+use super::session::{Command, Front, LiveError, Setup, Shared, sum};
+use super::stats::{Side, Stats};
+use super::status::{Counts, Heard, State, What};
+use super::varispeed::Varispeed;
+use crate::dsp::control::{Bypass, Settings};
+use crate::dsp::convolver::MatrixConvolver;
+use crate::dsp::plan::Plan;
+use crate::io::port::{Clocks, Direction, Fault, FaultKind, OnFault, Pair, Ports, Stream};
+use crate::io::{LoadError, Loaded, Origin};
+
+/// How often it looks.
+const TICK: Duration = Duration::from_millis(20);
+/// Events of one kind come no closer than this.
+const QUIET: Duration = Duration::from_millis(500);
+/// A device that has not called for so long is gone.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// One that was just opened may take longer.
+const SILENCE_AT_FIRST: Duration = Duration::from_secs(3);
+/// Waits between attempts to get a device back: from this one, twice as long each time, up to
+/// that one.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(4);
+/// What a stream may take to close before it is left behind.
+const CLOSING: Duration = Duration::from_millis(1500);
+/// What the sound may take to fade out.
+const FADING: Duration = Duration::from_millis(300);
+/// Seconds of input that fit between the callbacks.
+const RING: f64 = 2.0;
+/// Stamps that wait to be read.
+const STAMPS: usize = 4096;
+/// Faults that wait to be read.
+const FAULTS: usize = 64;
+/// Seconds from burst to burst when the latency is measured.
+const BURST: f64 = 1.0;
+
+/// A session's own thread.
+pub(super) struct Supervisor {
+    setup: Setup,
+    ports: Box<dyn Ports>,
+    shared: Arc<Shared>,
+    library: Library,
+    fit: Fit,
+    recorder: Recorder,
+    connection: Option<Connection>,
+    /// The bursts that came back, where the latency is measured.
+    probe: Option<usize>,
+    /// While a device is gone.
+    outage: Option<Outage>,
+    loads: (Sender<Load>, Receiver<Load>),
+    /// The latest choice of a response.
+    wish: u64,
+    chosen: usize,
+    told: Told,
+}
+
+/// Open streams and what they tell.
+struct Connection {
+    streams: [Box<dyn Stream>; 2],
+    faults: Receiver<(Direction, Fault)>,
+    stats: Arc<Stats>,
+    opened: Duration,
+    heard: Option<HeapCons<f32>>,
+}
+
+struct Outage {
+    since: Instant,
+    attempts: u32,
+    next: Instant,
+    wait: Duration,
+}
+
+/// A response that a thread has loaded.
+struct Load {
+    wish: u64,
+    index: usize,
+    origin: Origin,
+    loaded: Result<Loaded, LoadError>,
+}
+
+/// What was told last, and when.
+struct Told {
+    counts: Counts,
+    at: Instant,
+    running: bool,
+    notices: Vec<String>,
+}
+
+impl Supervisor {
+    /// Opens the devices; with `probe`, to measure the latency by so many bursts.
+    pub fn start(
+        setup: Setup,
+        mut ports: Box<dyn Ports>,
+        probe: Option<usize>,
+    ) -> Result<Self, LiveError> {
+        if setup.irs.is_empty() {
+            return Err(LiveError::NoResponse);
+        }
+        let pair = ports.find()?;
+        let library = Library::new(setup.irs.clone(), pair.output.rate)?;
+        let inputs = inputs(&setup, &pair)?.len();
+        let fit = fit(&library, inputs)?;
+        let front = Front {
+            state: State::Starting,
+            clocks: setup.clocks.unwrap_or(pair.clocks),
+            pair,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            routing: String::new(),
+            engine_latency: 0.0,
+            resampler_delay: 0.0,
+            stats: Arc::new(Stats::new(0, 0)),
+            control: None,
+            past: Counts::default(),
+            last_dropout: None,
+            guard: setup.guard && probe.is_none(),
+            irs: Vec::new(),
+            ir: heard(&library, 0),
+            mix: setup.mix,
+            gain: setup.gain,
+            bypass: Bypass::Off,
+            recording: None,
+        };
+        let mut supervisor = Self {
+            ports,
+            shared: Arc::new(Shared::new(front)),
+            library,
+            fit,
+            recorder: Recorder::new(),
+            connection: None,
+            probe,
+            outage: None,
+            loads: mpsc::channel(),
+            wish: 0,
+            chosen: 0,
+            told: Told {
+                counts: Counts::default(),
+                at: Instant::now(),
+                running: false,
+                notices: Vec::new(),
+            },
+            setup,
+        };
+        supervisor.connect()?;
+        let recording = supervisor.setup.record.clone();
+        let begun = recording.map_or(Ok(()), |path| supervisor.begin_recording(path));
+        if let Err(error) = begun {
+            supervisor.close();
+            return Err(error.into());
+        }
+        Ok(supervisor)
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Watches until it is told to stop.
+    pub fn run(mut self, orders: &Receiver<Command>) {
+        loop {
+            match orders.recv_timeout(TICK) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Command::Select(index)) => self.select(index),
+                Ok(Command::Add(origin)) => self.load(self.library.count(), origin),
+                Ok(Command::Reload) => self.reload(),
+                Ok(Command::Record(path)) => self.record(path),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.look();
+        }
+        self.fade_out();
+        self.record(None);
+        self.close();
+        self.shared.front().state = State::Stopped;
+    }
+
+    /// Finds the devices, builds both halves, and lets them run.
+    fn connect(&mut self) -> Result<(), LiveError> {
+        let pair = self.ports.find()?;
+        let (input, output) = (&pair.input, &pair.output);
+        let inputs = inputs(&self.setup, &pair)?;
+        self.library.at(output.rate)?;
+        self.fit = fit(&self.library, inputs.len())?;
+        let clocks = match input.rate == output.rate {
+            true => self.setup.clocks.unwrap_or(pair.clocks),
+            false => Clocks::Two,
+        };
+        let signals = self.fit.outputs;
+        let speakers = speakers(&self.setup, &pair, signals)?;
+        let stats = Arc::new(Stats::new(inputs.len(), signals));
+        let (in_rate, out_rate) = (f64::from(input.rate.hz()), f64::from(output.rate.hz()));
+
+        let (engine, control, heard_back, latency) = match self.probe {
+            Some(bursts) => {
+                let period = (BURST * out_rate) as usize;
+                let (to, from) = HeapRb::new(period * (bursts + 8)).split();
+                let probe = Probe::new(inputs.len(), signals, period, to);
+                (Engine::Probe(probe), None, Some(from), 0)
+            }
+            None => {
+                let ir = self.library.get(self.chosen);
+                let taps = self.fit.taps(&ir.ir).unwrap_or_default();
+                let predelay = output.rate.frames(self.setup.predelay);
+                // Room for a response that was made longer and is loaded again.
+                let capacity = self.library.longest().max(output.rate.frames(0.5)) * 5 / 4;
+                let plan = Plan::new(capacity).with_latency(self.setup.latency);
+                let settings = Settings {
+                    max_predelay: predelay,
+                    ..Settings::default()
+                };
+                let routing = &self.fit.routing;
+                let built =
+                    MatrixConvolver::with_control(&plan, inputs.len(), &taps, routing, settings);
+                let (convolver, handle) = built.map_err(|source| LiveError::Build {
+                    irs: ir.ir.name().to_owned(),
+                    source,
+                })?;
+                let _ = handle.set_predelay(predelay);
+                let latency = convolver.latency();
+                (
+                    Engine::Convolver(Box::new(convolver)),
+                    Some(handle),
+                    None,
+                    latency,
+                )
+            }
+        };
+
+        let follow = match clocks {
+            Clocks::One => None,
+            Clocks::Two => {
+                let refused = |why: String| LiveError::Rates {
+                    from: input.rate.hz(),
+                    to: output.rate.hz(),
+                    why,
+                };
+                let varispeed = Varispeed::new(inputs.len(), out_rate / in_rate);
+                Some(Follow {
+                    varispeed: varispeed.map_err(|why| refused(why.to_string()))?,
+                    clock: Clock::new(in_rate, 0.0),
+                    ratio: 1.0,
+                })
+            }
+        };
+        let resampler_delay = follow.as_ref().map_or(0.0, |f| f.varispeed.delay());
+        let tape = self.recorder.tape(output.rate, signals);
+        let (ring_in, ring_out) = HeapRb::new((RING * in_rate) as usize * inputs.len()).split();
+        let (stamps_in, stamps_out) = HeapRb::new(STAMPS).split();
+        let fixed = self.setup.fill.map(|seconds| seconds * in_rate);
+        let lockstep = clocks == Clocks::One && pair.lockstep;
+        let mut capture = Capture::new(
+            ring_in,
+            stamps_in,
+            stats.clone(),
+            input.channels,
+            inputs.clone(),
+            in_rate,
+        );
+        let guard = self.setup.guard && self.probe.is_none();
+        let mut playback = Playback::new(Parts {
+            ring: ring_out,
+            stamps: stamps_out,
+            stats: stats.clone(),
+            engine,
+            follow,
+            guard: guard.then(|| Guard::new(output.rate, signals)),
+            tape,
+            reserve: Reserve::new(in_rate, fixed, lockstep),
+            inputs: inputs.len(),
+            outputs: signals,
+            channels: output.channels,
+            speakers: speakers.clone(),
+            input_rate: in_rate,
+            output_rate: out_rate,
+        });
+        let (told, faults) = mpsc::sync_channel(FAULTS);
+        let on_fault = |side: Direction| fault_into(stats.clone(), side, told.clone());
+        let from = self.ports.open_input(
+            Box::new(move |data, moment| capture.call(data, moment)),
+            on_fault(Direction::Input),
+        )?;
+        let to = self.ports.open_output(
+            Box::new(move |out, moment| playback.call(out, moment)),
+            on_fault(Direction::Output),
+        )?;
+        from.start()?;
+        to.start()?;
+
+        let mut notices = pair.notices.clone();
+        notices.retain(|notice| !self.told.notices.contains(notice));
+        notices
+            .iter()
+            .cloned()
+            .map(What::Notice)
+            .for_each(|n| self.shared.tell(n));
+        self.told.notices.extend(notices);
+        self.told.counts = Counts::default();
+        self.told.running = false;
+        {
+            let mut front = self.shared.front();
+            front.pair = pair;
+            // What the device says when it is open counts for more.
+            front.pair.input.period = from.period().or(front.pair.input.period);
+            front.pair.output.period = to.period().or(front.pair.output.period);
+            front.state = State::Starting;
+            front.clocks = clocks;
+            front.inputs = inputs;
+            front.outputs = speakers.concat();
+            front.routing = self.fit.routing.to_string();
+            front.engine_latency = latency as f64;
+            front.resampler_delay = resampler_delay;
+            front.stats = stats.clone();
+            front.control = control;
+            front.irs = self.library.names();
+            front.ir = heard(&self.library, self.chosen);
+            front.hand_over();
+        }
+        self.connection = Some(Connection {
+            streams: [from, to],
+            faults,
+            stats,
+            opened: self.ports.now(),
+            heard: heard_back,
+        });
+        Ok(())
+    }
+
+    /// One look at everything.
+    fn look(&mut self) {
+        while let Ok(load) = self.loads.1.try_recv() {
+            self.loaded(load);
+        }
+        self.look_at_recording();
+        if self.outage.is_some() {
+            self.retry();
+        }
+        if let Some(why) = self.look_at_streams() {
+            self.lose(why);
+        }
+        self.look_at_counts();
+        let front = self.shared.front();
+        if let Some(control) = &front.control {
+            control.collect();
+        }
+    }
+
+    /// Why the streams are of no use any more, if so.
+    fn look_at_streams(&mut self) -> Option<String> {
+        let connection = self.connection.as_ref()?;
+        let mut lost = None;
+        while let Ok((side, fault)) = connection.faults.try_recv() {
+            match fault.kind {
+                FaultKind::Lost => lost = lost.or(Some(format!("{side} device: {}", fault.text))),
+                FaultKind::Notice | FaultKind::Xrun => {
+                    let notice = format!("{side} device: {}", fault.text);
+                    if !self.told.notices.contains(&notice) {
+                        self.told.notices.push(notice.clone());
+                        self.shared.tell(What::Notice(notice));
+                    }
+                }
+            }
+        }
+        let now = self.ports.now();
+        let stats = &connection.stats;
+        let silent = |side: &Side| {
+            let (last, patience) = match side.last() {
+                Some(last) => (last, SILENCE),
+                None => (connection.opened, SILENCE_AT_FIRST),
+            };
+            now.saturating_sub(last) > patience
+        };
+        let sides = [
+            (Direction::Input, &stats.input),
+            (Direction::Output, &stats.output),
+        ];
+        let asleep = sides.iter().find(|(_, side)| silent(side));
+        lost.or_else(|| {
+            asleep.map(|(side, _)| {
+                let seconds = SILENCE.as_secs_f64();
+                format!("the {side} device has not called for {seconds} s")
+            })
+        })
+    }
+
+    fn lose(&mut self, why: String) {
+        self.shared.tell(What::Lost { why });
+        self.close();
+        let now = Instant::now();
+        self.shared.front().state = State::Lost { attempts: 0 };
+        self.outage = Some(Outage {
+            since: now,
+            attempts: 0,
+            next: now + FIRST_RETRY,
+            wait: FIRST_RETRY,
+        });
+    }
+
+    fn retry(&mut self) {
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
+        if self.connection.is_some() || Instant::now() < outage.next {
+            return;
+        }
+        let result = self.connect();
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
+        let mut front = self.shared.front();
+        match result {
+            // That sound passes again is told when it does.
+            Ok(()) => front.past.reconnects += 1,
+            Err(error) => {
+                outage.attempts += 1;
+                outage.wait = (2 * outage.wait).min(LAST_RETRY);
+                outage.next = Instant::now() + outage.wait;
+                let attempts = outage.attempts;
+                let after = outage.wait;
+                front.state = State::Lost { attempts };
+                drop(front);
+                let why = error.to_string();
+                self.shared.tell(What::Retry { why, after });
+            }
+        }
+    }
+
+    /// Tells what the audio threads have counted.
+    fn look_at_counts(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let stats = &connection.stats;
+        if stats.running.load(Relaxed) && !mem::replace(&mut self.told.running, true) {
+            self.shared.front().state = State::Running;
+            let outage = self.outage.take();
+            self.shared.tell(match outage {
+                None => What::Started,
+                Some(outage) => What::Resumed {
+                    after: outage.since.elapsed(),
+                },
+            });
+        }
+        if self.told.at.elapsed() < QUIET {
+            return;
+        }
+        let (new, old) = (stats.counts(), self.told.counts);
+        if new == old {
+            return;
+        }
+        self.told.at = Instant::now();
+        self.told.counts = new;
+        if new.dropouts() > old.dropouts() {
+            let time = self.shared.time();
+            self.shared.front().last_dropout = Some(time);
+        }
+        let tell = |more: u64, what: &dyn Fn(u64) -> What| {
+            if more > 0 {
+                self.shared.tell(what(more));
+            }
+        };
+        let xruns = |side| move |times| What::Xrun { side, times };
+        tell(new.input_xruns - old.input_xruns, &xruns(Direction::Input));
+        tell(
+            new.output_xruns - old.output_xruns,
+            &xruns(Direction::Output),
+        );
+        tell(new.starved_frames - old.starved_frames, &|frames| {
+            What::Starved { frames }
+        });
+        tell(new.overflowed_frames - old.overflowed_frames, &|frames| {
+            What::Overflowed { frames }
+        });
+        tell(new.skipped_frames - old.skipped_frames, &|frames| {
+            What::Skipped { frames }
+        });
+        tell(new.nonfinite - old.nonfinite, &|samples| What::NonFinite {
+            samples,
+        });
+        tell(new.caught - old.caught, &|_| What::Caught);
+    }
+
+    fn select(&mut self, index: usize) {
+        if index >= self.library.count() {
+            let count = self.library.count();
+            let why = format!(
+                "there is no response {}; there are {count}",
+                index.saturating_add(1)
+            );
+            return self.shared.tell(What::ResponseFailed { why });
+        }
+        self.wish += 1;
+        self.take(index);
+    }
+
+    fn reload(&mut self) {
+        if let Some(origin) = self.library.origin(self.chosen).cloned() {
+            self.load(self.chosen, origin);
+        }
+    }
+
+    /// Loads a response on a thread of its own; the latest wish counts.
+    fn load(&mut self, index: usize, origin: Origin) {
+        self.wish += 1;
+        let (wish, rate, done) = (self.wish, self.library.rate(), self.loads.0.clone());
+        self.shared.front().ir.pending = true;
+        thread::spawn(move || {
+            let loaded = origin.load(rate);
+            let _ = done.send(Load {
+                wish,
+                index,
+                origin,
+                loaded,
+            });
+        });
+    }
+
+    fn loaded(&mut self, load: Load) {
+        if load.wish != self.wish {
+            return;
+        }
+        match load.loaded {
+            // The device came back at another rate meanwhile.
+            Ok(loaded) if loaded.ir.rate() != self.library.rate() => {
+                self.load(load.index, load.origin);
+            }
+            Ok(loaded) => {
+                self.library.put(load.index, load.origin, Arc::new(loaded));
+                self.take(load.index);
+            }
+            Err(error) => {
+                self.shared.front().ir.pending = false;
+                let why = error.to_string();
+                self.shared.tell(What::ResponseFailed { why });
+            }
+        }
+    }
+
+    /// Lets a response of the library be heard.
+    fn take(&mut self, index: usize) {
+        let loaded = self.library.get(index).clone();
+        let control = self.shared.front().control.clone();
+        let taken = match (self.fit.taps(&loaded.ir), control) {
+            (Some(taps), Some(control)) => control.set_irs(&taps, self.setup.swap).is_ok(),
+            _ => false,
+        };
+        let before = mem::replace(&mut self.chosen, index);
+        if !taken && self.connection.is_some() {
+            // Longer than was planned for, or other channels: the convolver is built anew.
+            let text = format!(
+                "{} needs a larger convolver; sound stops for a moment",
+                loaded.ir.name()
+            );
+            self.shared.tell(What::Notice(text));
+            self.close();
+            if let Err(error) = self.connect() {
+                self.chosen = before;
+                let why = error.to_string();
+                self.shared.tell(What::ResponseFailed { why });
+                if let Err(error) = self.connect() {
+                    return self.lose(error.to_string());
+                }
+                return;
+            }
+        }
+        let heard = heard(&self.library, index);
+        {
+            let mut front = self.shared.front();
+            front.irs = self.library.names();
+            front.ir = heard.clone();
+        }
+        self.shared.tell(What::Response(heard));
+    }
+
+    fn begin_recording(&mut self, path: PathBuf) -> Result<(), crate::io::WriteError> {
+        let rate = self.shared.front().pair.output.rate;
+        let signals = self.fit.outputs;
+        self.recorder
+            .start(&path, rate, signals, self.setup.replace)?;
+        self.shared.tell(What::RecordingStarted { path });
+        self.shared.front().recording = self.recorder.status();
+        Ok(())
+    }
+
+    fn record(&mut self, path: Option<PathBuf>) {
+        match path {
+            Some(path) => {
+                if let Err(error) = self.begin_recording(path) {
+                    let why = error.to_string();
+                    self.shared.tell(What::RecordingFailed { why });
+                }
+            }
+            None => {
+                match self.recorder.stop() {
+                    Ok(None) => {}
+                    Ok(Some(recording)) => self.shared.tell(What::Recorded(recording)),
+                    Err(error) => {
+                        let why = error.to_string();
+                        self.shared.tell(What::RecordingFailed { why });
+                    }
+                }
+                self.look_at_recording();
+            }
+        }
+    }
+
+    fn look_at_recording(&mut self) {
+        while let Some(what) = self.recorder.poll() {
+            self.shared.tell(what);
+        }
+        self.shared.front().recording = self.recorder.status();
+    }
+
+    /// Asks for silence and waits until it is heard.
+    fn fade_out(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let stats = &connection.stats;
+        stats.hush.store(true, Relaxed);
+        let end = Instant::now() + FADING;
+        while !stats.silent.load(Relaxed) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let rate = f64::from(self.shared.front().pair.output.rate.hz());
+        let played = Duration::from_secs_f64((stats.output.delay.get() / rate).clamp(0.0, 0.25));
+        thread::sleep(played);
+    }
+
+    /// Closes the streams, on a thread of their own: some never return.
+    pub fn close(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        {
+            let mut front = self.shared.front();
+            let counts = connection.stats.counts();
+            front.past = sum(front.past, counts);
+            front.stats = Arc::new(Stats::new(0, 0));
+            front.control = None;
+        }
+        let (over, closed) = mpsc::channel();
+        thread::spawn(move || {
+            drop(connection.streams);
+            let _ = over.send(());
+        });
+        let _ = closed.recv_timeout(CLOSING);
+    }
+
+    /// The round trips of bursts, once sound passes.
+    pub fn measure(&mut self, bursts: usize) -> Vec<f64> {
+        let rate = f64::from(self.shared.front().pair.output.rate.hz());
+        let period = (BURST * rate) as usize;
+        let Some(connection) = &mut self.connection else {
+            return Vec::new();
+        };
+        let Some(mut heard) = connection.heard.take() else {
+            return Vec::new();
+        };
+        let stats = connection.stats.clone();
+        let mut found = Vec::new();
+        let mut stretch: Vec<f32> = Vec::with_capacity(period);
+        let mut sound = 0;
+        let end = Instant::now() + Duration::from_secs_f64(BURST * (bursts + 6) as f64);
+        while found.len() < bursts && sound < bursts + 3 && Instant::now() < end {
+            thread::sleep(TICK);
+            let running = stats.running.load(Relaxed);
+            while let Some(sample) = heard.try_pop() {
+                stretch.push(sample);
+                if stretch.len() < period {
+                    continue;
+                }
+                // The first whole stretch after the beginning may have begun before it.
+                if running {
+                    sound += 1;
+                }
+                if sound > 1 {
+                    found.extend(probe::find(&stretch));
+                }
+                stretch.clear();
+            }
+        }
+        found.truncate(bursts);
+        found
+    }
+}
+
+/// Counts xruns where they happen; everything else is looked at later.
+fn fault_into(stats: Arc<Stats>, side: Direction, told: SyncSender<(Direction, Fault)>) -> OnFault {
+    Box::new(move |fault| match (fault.kind, side) {
+        (FaultKind::Xrun, Direction::Input) => {
+            stats.input.xruns.fetch_add(1, Relaxed);
+        }
+        (FaultKind::Xrun, Direction::Output) => {
+            stats.output.xruns.fetch_add(1, Relaxed);
+        }
+        // In a storm of faults the first ones tell enough.
+        _ => drop(told.try_send((side, fault))),
+    })
+}
+
+fn heard(library: &Library, index: usize) -> Heard {
+    let loaded = library.get(index);
+    Heard {
+        index,
+        name: loaded.ir.name().to_owned(),
+        channels: loaded.ir.channel_count(),
+        frames: loaded.ir.frames(),
+        resampled_from: loaded.resampled_from(),
+        pending: false,
+    }
+}
+
+fn fit(library: &Library, inputs: usize) -> Result<Fit, LiveError> {
+    library.fit(inputs).map_err(|source| LiveError::Build {
+        irs: library.names().join(", "),
+        source,
+    })
+}
+
+/// Channels of the input device that are heard.
+fn inputs(setup: &Setup, pair: &Pair) -> Result<Vec<usize>, LiveError> {
+    let channels = pair.input.channels;
+    let inputs = match &setup.inputs {
+        Some(inputs) => inputs.clone(),
+        None => (0..channels.min(2)).collect(),
+    };
+    check(&inputs, Direction::Input, pair)?;
+    Ok(inputs)
+}
+
+/// For each signal the channels of the output device that play it.
+fn speakers(setup: &Setup, pair: &Pair, signals: usize) -> Result<Vec<Vec<usize>>, LiveError> {
+    let channels = pair.output.channels;
+    let speakers: Vec<Vec<usize>> = match &setup.outputs {
+        Some(outputs) if signals == 1 => vec![outputs.clone()],
+        Some(outputs) if outputs.len() == signals => outputs.iter().map(|&c| vec![c]).collect(),
+        Some(outputs) => {
+            return Err(LiveError::Outputs {
+                given: outputs.len(),
+                made: signals,
+            });
+        }
+        // One signal is heard on both sides.
+        None if signals == 1 => vec![(0..channels.min(2)).collect()],
+        None => (0..signals).map(|c| vec![c]).collect(),
+    };
+    check(&speakers.concat(), Direction::Output, pair)?;
+    Ok(speakers)
+}
+
+fn check(asked: &[usize], direction: Direction, pair: &Pair) -> Result<(), LiveError> {
+    let port = match direction {
+        Direction::Input => &pair.input,
+        Direction::Output => &pair.output,
+    };
+    match asked.iter().find(|&&channel| channel >= port.channels) {
+        None => Ok(()),
+        Some(&channel) => Err(LiveError::Channel {
+            direction,
+            device: port.device.clone(),
+            channels: port.channels,
+            asked: channel + 1,
+        }),
+    }
+}
