@@ -6,6 +6,8 @@ mod devices;
 #[cfg(feature = "live")]
 mod hush;
 mod ir;
+#[cfg(feature = "live")]
+mod live;
 mod plan;
 mod render;
 mod signals;
@@ -28,6 +30,8 @@ const EXAMPLES: &str = "\
 Examples:
   faltung render voice.wav hall.wav out.wav           a voice in a hall
   faltung render voice.wav synth:cathedral out.wav    the same without a recorded hall
+  faltung live synth:hall                             microphone to loudspeaker, in a hall
+  faltung devices                                     what sound can come from and go to
   faltung convolve 1,5 3,4,2                          prints 3 19 22 10
   faltung ir list                                     what may follow `synth:`
   faltung plan hall.wav                               how it would be convolved, at what cost
@@ -40,6 +44,8 @@ enum Command {
     Convolve(convolve::Args),
     Ir(ir::Args),
     Plan(plan::Args),
+    #[cfg(feature = "live")]
+    Live(Box<live::Args>),
     #[cfg(feature = "live")]
     Devices(devices::Args),
 }
@@ -61,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Convolve(args) => convolve::run(args),
         Command::Ir(args) => ir::run(args),
         Command::Plan(args) => plan::run(args),
+        #[cfg(feature = "live")]
+        Command::Live(args) => live::run(args),
         #[cfg(feature = "live")]
         Command::Devices(args) => devices::run(args),
     };

@@ -1,4 +1,12 @@
-//! What happens when the process is told to stop: unfinished files go.
+//! What happens when the process is told to stop: unfinished files go, and what has to end
+//! gracefully gets the time to.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// Something wants to end by itself when the process is told to stop.
+static GRACEFUL: AtomicBool = AtomicBool::new(false);
+/// It was told to.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// From now on an interrupt or a request to end removes unfinished files before it ends the
 /// process, and the limit on file sizes is an error like any other.
@@ -10,8 +18,17 @@ pub(super) fn tidy_up_when_told_to_stop() {
 
     // Without a handler the system's own comes: nothing is tidied up then, and nothing is lost.
     if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGXFSZ]) {
+        #[cfg(feature = "live")]
+        let _ = hangup::HANDLE.set(signals.handle());
         std::thread::spawn(move || {
             for signal in signals.forever().filter(|&signal| signal != SIGXFSZ) {
+                // Once only: who says it again means it.
+                if GRACEFUL.swap(false, SeqCst) {
+                    ASKED.store(true, SeqCst);
+                    continue;
+                }
+                #[cfg(feature = "live")]
+                super::live::leave_the_screen();
                 crate::io::remove_parts();
                 let _ = emulate_default_handler(signal);
             }
@@ -22,3 +39,69 @@ pub(super) fn tidy_up_when_told_to_stop() {
 /// Other systems end the process at once.
 #[cfg(not(unix))]
 pub(super) fn tidy_up_when_told_to_stop() {}
+
+/// While it exists, the first request to stop is only noted, so that the one who holds it can end
+/// by himself. The second one ends the process.
+#[cfg(feature = "live")]
+#[derive(Debug)]
+pub(super) struct Graceful(());
+
+#[cfg(feature = "live")]
+impl Graceful {
+    /// Takes requests over; also the terminal's going away, if that would end the process.
+    pub(super) fn begin(terminal: bool) -> Self {
+        ASKED.store(false, SeqCst);
+        GRACEFUL.store(true, SeqCst);
+        #[cfg(unix)]
+        hangup::hear(terminal);
+        #[cfg(not(unix))]
+        let _ = terminal;
+        Self(())
+    }
+
+    /// Whether there was a request.
+    pub(super) fn asked(&self) -> bool {
+        ASKED.load(SeqCst)
+    }
+
+    /// The end has begun for another reason: a request from now on ends the process.
+    pub(super) fn ending(&self) {
+        GRACEFUL.store(false, SeqCst);
+    }
+}
+
+#[cfg(feature = "live")]
+impl Drop for Graceful {
+    fn drop(&mut self) {
+        self.ending();
+    }
+}
+
+#[cfg(all(unix, feature = "live"))]
+mod hangup {
+    use std::fs;
+    use std::sync::OnceLock;
+
+    use signal_hook::consts::SIGHUP;
+    use signal_hook::iterator::Handle;
+
+    pub static HANDLE: OnceLock<Handle> = OnceLock::new();
+
+    /// Has the signal handled like the others, unless somebody had it ignored (`nohup`).
+    pub fn hear(terminal: bool) {
+        // Where it cannot be known, who draws on the terminal wants to hear of its end.
+        if !ignored().unwrap_or(!terminal)
+            && let Some(handle) = HANDLE.get()
+        {
+            // Without it the terminal's end shows when it is drawn on.
+            let _ = handle.add_signal(SIGHUP);
+        }
+    }
+
+    fn ignored() -> Option<bool> {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"))?;
+        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+        Some(mask >> (SIGHUP - 1) & 1 == 1)
+    }
+}

@@ -202,6 +202,7 @@ impl Clock {
         self.output.lift();
         self.captured = None;
         self.played = None;
+        self.fill = self.target;
         self.locked = false;
         self.unsure = f64::INFINITY;
     }

@@ -12,28 +12,43 @@ use crate::signal::SampleRate;
 /// All responses that can be chosen, at one rate.
 #[derive(Debug)]
 pub(super) struct Library {
-    origins: Vec<Origin>,
-    loaded: Vec<Arc<Loaded>>,
+    entries: Vec<Entry>,
     rate: SampleRate,
+}
+
+#[derive(Debug)]
+struct Entry {
+    origin: Origin,
+    /// Not there where it could not be loaded.
+    loaded: Option<Arc<Loaded>>,
 }
 
 impl Library {
     /// Loads all of them.
-    pub fn new(origins: Vec<Origin>, rate: SampleRate) -> Result<Self, LoadError> {
-        let load = |origin: &Origin| origin.load(rate).map(Arc::new);
-        let loaded = origins.iter().map(load).collect::<Result<_, _>>()?;
-        Ok(Self {
-            origins,
-            loaded,
-            rate,
-        })
+    pub fn new(origins: &[Origin], rate: SampleRate) -> Result<Self, LoadError> {
+        let load = |origin: &Origin| -> Result<Entry, LoadError> {
+            Ok(Entry {
+                origin: origin.clone(),
+                loaded: Some(Arc::new(origin.load(rate)?)),
+            })
+        };
+        let entries = origins.iter().map(load).collect::<Result<_, _>>()?;
+        Ok(Self { entries, rate })
     }
 
-    /// Loads them anew where the rate is another.
-    pub fn at(&mut self, rate: SampleRate) -> Result<(), LoadError> {
-        if rate != self.rate {
-            *self = Self::new(self.origins.clone(), rate)?;
+    /// Loads them anew where the rate is another. Only the chosen one must be there.
+    pub fn at(&mut self, rate: SampleRate, chosen: usize) -> Result<(), LoadError> {
+        if rate == self.rate {
+            return Ok(());
         }
+        let loaded: Vec<_> = self.entries.iter().map(|e| e.origin.load(rate)).collect();
+        for (k, (entry, loaded)) in self.entries.iter_mut().zip(loaded).enumerate() {
+            entry.loaded = match loaded {
+                Err(error) if k == chosen => return Err(error),
+                loaded => loaded.ok().map(Arc::new),
+            };
+        }
+        self.rate = rate;
         Ok(())
     }
 
@@ -42,42 +57,55 @@ impl Library {
     }
 
     pub fn count(&self) -> usize {
-        self.origins.len()
+        self.entries.len()
     }
 
     pub fn origin(&self, index: usize) -> Option<&Origin> {
-        self.origins.get(index)
+        self.entries.get(index).map(|entry| &entry.origin)
     }
 
-    pub fn get(&self, index: usize) -> &Arc<Loaded> {
-        &self.loaded[index]
+    pub fn get(&self, index: usize) -> Option<&Arc<Loaded>> {
+        self.entries.get(index)?.loaded.as_ref()
     }
 
-    /// Puts a response in its place, or behind the last.
-    pub fn put(&mut self, index: usize, origin: Origin, loaded: Arc<Loaded>) {
-        match self.loaded.get_mut(index) {
-            Some(place) => *place = loaded,
-            None => {
-                self.origins.push(origin);
-                self.loaded.push(loaded);
-            }
-        }
+    /// Appends one that is not loaded yet; returns its place.
+    pub fn add(&mut self, origin: Origin) -> usize {
+        self.entries.push(Entry {
+            origin,
+            loaded: None,
+        });
+        self.entries.len() - 1
+    }
+
+    /// Puts a response in its place.
+    pub fn put(&mut self, index: usize, loaded: Loaded) {
+        self.entries[index].loaded = Some(Arc::new(loaded));
     }
 
     pub fn names(&self) -> Vec<String> {
-        let names = self.loaded.iter().map(|loaded| loaded.ir.name().to_owned());
-        names.collect()
+        let name = |entry: &Entry| match &entry.loaded {
+            Some(loaded) => loaded.ir.name().to_owned(),
+            None => entry.origin.to_string(),
+        };
+        self.entries.iter().map(name).collect()
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &ImpulseResponse> {
+        let loaded = self.entries.iter().filter_map(|e| e.loaded.as_ref());
+        loaded.map(|loaded| &loaded.ir)
     }
 
     /// Frames of the longest.
     pub fn longest(&self) -> usize {
-        let lengths = self.loaded.iter().map(|loaded| loaded.ir.frames());
-        lengths.max().unwrap_or(1)
+        self.loaded()
+            .map(ImpulseResponse::frames)
+            .max()
+            .unwrap_or(1)
     }
 
     /// The routing that serves all of them.
     pub fn fit(&self, inputs: usize) -> Result<Fit, BuildError> {
-        let counts = self.loaded.iter().map(|loaded| loaded.ir.channel_count());
+        let counts = self.loaded().map(ImpulseResponse::channel_count);
         Fit::new(inputs, &counts.collect::<Vec<_>>())
     }
 }

@@ -179,6 +179,13 @@ impl Playback {
         }
     }
 
+    /// What the clock counts behind an output callback, counted before it: the delay of what that
+    /// callback plays first.
+    fn takes_usually(&self) -> f64 {
+        let period = self.parts.stats.output.period.get();
+        period * self.parts.input_rate / self.parts.output_rate
+    }
+
     fn wait(&mut self, at: f64, age: f64, takes: f64) {
         let call = Call {
             at,
@@ -188,23 +195,24 @@ impl Playback {
         };
         let period = self.parts.stats.input.period.get();
         let start = self.parts.reserve.wait(call, period);
-        // The resampler takes so many frames before it gives the first.
+        // The resampler begins with so many frames of silence, which it has taken from nowhere.
         let follow = self.parts.follow.as_ref();
         let delay = follow.map_or(0.0, |follow| follow.varispeed.delay());
         let start = start.map(|start| Start {
-            before: start.before + delay,
             fill: start.fill + delay,
+            ..start
         });
         let held = self.held();
         // Nothing that was said before sound begins is kept for long.
         let most = self.parts.ring.capacity().get() / self.parts.inputs / 2;
+        let takes_usually = self.takes_usually();
         match start.filter(|start| held as f64 >= start.before.round()) {
             Some(start) => {
                 self.leave_out(held - start.before.round() as usize);
                 self.parts.stats.target.set(start.fill);
                 self.parts.stats.fill.set(start.fill);
                 if let Some(follow) = &mut self.parts.follow {
-                    follow.clock.set_target(start.fill);
+                    follow.clock.set_target(start.fill - takes_usually);
                     follow.clock.restart();
                     follow.varispeed.reset();
                 }
@@ -228,6 +236,7 @@ impl Playback {
     fn follow(&mut self, at: f64, age: f64, takes: f64) {
         let held = self.held() as f64;
         let behind = held - takes;
+        let takes_usually = self.takes_usually();
         let stats = &self.parts.stats;
         match &mut self.parts.follow {
             None => stats.fill.follow(held + age, 0.02),
@@ -237,7 +246,7 @@ impl Playback {
                 ratio,
             }) => {
                 *ratio = clock.played(at, self.read as f64 - varispeed.held());
-                stats.fill.set(clock.fill());
+                stats.fill.set(clock.fill() + takes_usually);
                 let drift = clock.drift_ppm();
                 stats.drift_ppm.set(drift.unwrap_or(f64::NAN));
             }
@@ -285,8 +294,9 @@ impl Playback {
                 if change != 0.0 && clock.locked() {
                     let target = clock.target() + change;
                     clock.set_target(target);
-                    self.parts.reserve.set_fill(target - varispeed.delay());
-                    self.parts.stats.target.set(target);
+                    let fill = target + takes_usually;
+                    self.parts.reserve.set_fill(fill - varispeed.delay());
+                    self.parts.stats.target.set(fill);
                 }
             }
         }

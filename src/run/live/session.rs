@@ -15,8 +15,9 @@ use super::supervisor::Supervisor;
 use crate::dsp::control::{Bypass, Control, Swap};
 use crate::dsp::error::BuildError;
 use crate::dsp::plan::Latency;
-use crate::io::port::{Clocks, DeviceError, Direction, Pair, Ports};
-use crate::io::{LoadError, Origin};
+use crate::io::port::{Clocks, DeviceError, Direction, Pair, Port, Ports};
+use crate::io::{LoadError, Origin, WriteError};
+use crate::signal::SampleRate;
 
 /// What may be waited for when a session ends.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -92,7 +93,7 @@ pub enum LiveError {
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
-    Record(#[from] crate::io::WriteError),
+    Record(#[from] WriteError),
     #[error("{direction} {device}: has {channels} channel(s), channel {asked} was asked for")]
     Channel {
         direction: Direction,
@@ -106,6 +107,12 @@ pub enum LiveError {
     Outputs { given: usize, made: usize },
     #[error("{irs}: {source}")]
     Build { irs: String, source: BuildError },
+    #[error("{what} of {seconds} s is more than {most} s; choose less")]
+    TooMuch {
+        what: &'static str,
+        seconds: f64,
+        most: f64,
+    },
     #[error("from {from} to {to} Hz: the resampler cannot do that: {why}; choose rates with -r")]
     Rates { from: u32, to: u32, why: String },
     #[error(
@@ -144,6 +151,7 @@ pub(super) struct Front {
     pub control: Option<Control<f32>>,
     /// What earlier connections counted.
     pub past: Counts,
+    pub worst_load: f32,
     pub last_dropout: Option<Duration>,
     pub guard: bool,
     pub irs: Vec<String>,
@@ -214,6 +222,8 @@ impl Shared {
             engine: front.engine_latency,
             output: output_period.max(stats.output.delay.get()),
         };
+        let mut load = stats.load();
+        load.worst_ever = load.worst_ever.max(front.worst_load);
         let drift = stats.drift_ppm.get();
         let pending = front.control.as_ref().and_then(|c| c.status().ok());
         let pending = pending.is_some_and(|status| status.is_pending());
@@ -230,7 +240,7 @@ impl Shared {
             fill,
             target: stats.target.get(),
             drift_ppm: Some(drift).filter(|drift| drift.is_finite()),
-            load: stats.load(),
+            load,
             input_levels: Stats::levels(&stats.input_meters),
             output_levels: Stats::levels(&stats.output_meters),
             counts: sum(front.past, stats.counts()),
@@ -301,7 +311,7 @@ impl Live {
         self.order(Command::Select(index));
     }
 
-    /// Appends a response to the list and selects it.
+    /// Appends a response to the list and selects it; one that cannot be loaded stays in the list.
     pub fn add(&self, origin: Origin) {
         self.order(Command::Add(origin));
     }
@@ -376,10 +386,16 @@ impl Front {
 /// What a loop from output to input takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// The output's status at the end, with the delay as it is stated.
-    pub status: Status,
+    /// The output's rate.
+    pub rate: SampleRate,
     /// The round trip of each burst that came back, in frames of the output's rate.
     pub frames: Vec<f64>,
+    /// The delay as it is stated.
+    pub stated: Path,
+    /// The microphone's end of the loop.
+    pub input: Port,
+    /// The loudspeaker's.
+    pub output: Port,
 }
 
 /// Plays short bursts and measures how long they take through a loop from the output to the
@@ -399,5 +415,11 @@ pub fn measure_latency(
     if frames.is_empty() {
         return Err(LiveError::NoLoop { bursts });
     }
-    Ok(Measured { status, frames })
+    Ok(Measured {
+        rate: status.output.rate,
+        frames,
+        stated: status.latency,
+        input: status.input,
+        output: status.output,
+    })
 }

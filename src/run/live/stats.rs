@@ -107,9 +107,12 @@ impl Side {
     pub fn called(&self, moment: Moment, frames: usize, rate: f64) {
         let at = u64::try_from(moment.at.as_nanos()).unwrap_or(u64::MAX);
         self.last.store(at, Relaxed);
-        self.calls.fetch_add(1, Relaxed);
-        self.period.follow(frames as f64, 0.05);
-        self.delay.follow(moment.delay.as_secs_f64() * rate, 0.02);
+        let calls = self.calls.fetch_add(1, Relaxed) + 1;
+        // Means at first: a server's first calls are no measure.
+        let share = |least: f64| least.max(1.0 / calls as f64);
+        self.period.follow(frames as f64, share(0.02));
+        let delay = moment.delay.as_secs_f64() * rate;
+        self.delay.follow(delay, share(0.02));
     }
 
     /// When the last callback was, if there was one.

@@ -22,13 +22,14 @@ use super::recorder::Recorder;
 use super::reserve::Reserve;
 use super::session::{Command, Front, LiveError, Setup, Shared, sum};
 use super::stats::{Side, Stats};
-use super::status::{Counts, Heard, State, What};
+use super::status::{Counts, Heard, Recording, State, What};
 use super::varispeed::Varispeed;
 use crate::dsp::control::{Bypass, Settings};
 use crate::dsp::convolver::MatrixConvolver;
 use crate::dsp::plan::Plan;
 use crate::io::port::{Clocks, Direction, Fault, FaultKind, OnFault, Pair, Ports, Stream};
-use crate::io::{LoadError, Loaded, Origin};
+use crate::io::{LoadError, Loaded, Origin, WriteError};
+use crate::ir::ImpulseResponse;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(20);
@@ -52,6 +53,9 @@ const RING: f64 = 2.0;
 const STAMPS: usize = 4096;
 /// Faults that wait to be read.
 const FAULTS: usize = 64;
+/// Most seconds of pre-delay, and between the callbacks.
+const MOST_PREDELAY: f64 = 10.0;
+const MOST_FILL: f64 = 0.8;
 /// Seconds from burst to burst when the latency is measured.
 const BURST: f64 = 1.0;
 
@@ -68,6 +72,8 @@ pub(super) struct Supervisor {
     probe: Option<usize>,
     /// While a device is gone.
     outage: Option<Outage>,
+    /// The recording that ended last.
+    recorded: Option<Recording>,
     loads: (Sender<Load>, Receiver<Load>),
     /// The latest choice of a response.
     wish: u64,
@@ -95,7 +101,6 @@ struct Outage {
 struct Load {
     wish: u64,
     index: usize,
-    origin: Origin,
     loaded: Result<Loaded, LoadError>,
 }
 
@@ -117,8 +122,20 @@ impl Supervisor {
         if setup.irs.is_empty() {
             return Err(LiveError::NoResponse);
         }
+        for (what, seconds, most) in [
+            ("a pre-delay", setup.predelay, MOST_PREDELAY),
+            ("a fill", setup.fill.unwrap_or(0.0), MOST_FILL),
+        ] {
+            if !(0.0..=most).contains(&seconds) {
+                return Err(LiveError::TooMuch {
+                    what,
+                    seconds,
+                    most,
+                });
+            }
+        }
         let pair = ports.find()?;
-        let library = Library::new(setup.irs.clone(), pair.output.rate)?;
+        let library = Library::new(&setup.irs, pair.output.rate)?;
         let inputs = inputs(&setup, &pair)?.len();
         let fit = fit(&library, inputs)?;
         let front = Front {
@@ -133,6 +150,7 @@ impl Supervisor {
             stats: Arc::new(Stats::new(0, 0)),
             control: None,
             past: Counts::default(),
+            worst_load: 0.0,
             last_dropout: None,
             guard: setup.guard && probe.is_none(),
             irs: Vec::new(),
@@ -151,6 +169,7 @@ impl Supervisor {
             connection: None,
             probe,
             outage: None,
+            recorded: None,
             loads: mpsc::channel(),
             wish: 0,
             chosen: 0,
@@ -182,8 +201,12 @@ impl Supervisor {
             match orders.recv_timeout(TICK) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Command::Select(index)) => self.select(index),
-                Ok(Command::Add(origin)) => self.load(self.library.count(), origin),
-                Ok(Command::Reload) => self.reload(),
+                Ok(Command::Add(origin)) => {
+                    let index = self.library.add(origin);
+                    self.shared.front().irs = self.library.names();
+                    self.load(index);
+                }
+                Ok(Command::Reload) => self.load(self.chosen),
                 Ok(Command::Record(path)) => self.record(path),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -192,7 +215,9 @@ impl Supervisor {
         self.fade_out();
         self.record(None);
         self.close();
-        self.shared.front().state = State::Stopped;
+        let mut front = self.shared.front();
+        front.state = State::Stopped;
+        front.recording = self.recorded.take();
     }
 
     /// Finds the devices, builds both halves, and lets them run.
@@ -200,7 +225,7 @@ impl Supervisor {
         let pair = self.ports.find()?;
         let (input, output) = (&pair.input, &pair.output);
         let inputs = inputs(&self.setup, &pair)?;
-        self.library.at(output.rate)?;
+        self.library.at(output.rate, self.chosen)?;
         self.fit = fit(&self.library, inputs.len())?;
         let clocks = match input.rate == output.rate {
             true => self.setup.clocks.unwrap_or(pair.clocks),
@@ -219,7 +244,8 @@ impl Supervisor {
                 (Engine::Probe(probe), None, Some(from), 0)
             }
             None => {
-                let ir = self.library.get(self.chosen);
+                let ir = self.library.get(self.chosen).cloned();
+                let ir = ir.ok_or(LiveError::NoResponse)?;
                 let taps = self.fit.taps(&ir.ir).unwrap_or_default();
                 let predelay = output.rate.frames(self.setup.predelay);
                 // Room for a response that was made longer and is loaded again.
@@ -509,18 +535,20 @@ impl Supervisor {
             );
             return self.shared.tell(What::ResponseFailed { why });
         }
+        // A file may have changed since it was heard last.
+        let file = self.library.origin(index).and_then(Origin::file);
+        if file.is_some() || self.library.get(index).is_none() {
+            return self.load(index);
+        }
         self.wish += 1;
         self.take(index);
     }
 
-    fn reload(&mut self) {
-        if let Some(origin) = self.library.origin(self.chosen).cloned() {
-            self.load(self.chosen, origin);
-        }
-    }
-
     /// Loads a response on a thread of its own; the latest wish counts.
-    fn load(&mut self, index: usize, origin: Origin) {
+    fn load(&mut self, index: usize) {
+        let Some(origin) = self.library.origin(index).cloned() else {
+            return;
+        };
         self.wish += 1;
         let (wish, rate, done) = (self.wish, self.library.rate(), self.loads.0.clone());
         self.shared.front().ir.pending = true;
@@ -529,7 +557,6 @@ impl Supervisor {
             let _ = done.send(Load {
                 wish,
                 index,
-                origin,
                 loaded,
             });
         });
@@ -541,11 +568,9 @@ impl Supervisor {
         }
         match load.loaded {
             // The device came back at another rate meanwhile.
-            Ok(loaded) if loaded.ir.rate() != self.library.rate() => {
-                self.load(load.index, load.origin);
-            }
+            Ok(loaded) if loaded.ir.rate() != self.library.rate() => self.load(load.index),
             Ok(loaded) => {
-                self.library.put(load.index, load.origin, Arc::new(loaded));
+                self.library.put(load.index, loaded);
                 self.take(load.index);
             }
             Err(error) => {
@@ -558,7 +583,9 @@ impl Supervisor {
 
     /// Lets a response of the library be heard.
     fn take(&mut self, index: usize) {
-        let loaded = self.library.get(index).clone();
+        let Some(loaded) = self.library.get(index).cloned() else {
+            return;
+        };
         let control = self.shared.front().control.clone();
         let taken = match (self.fit.taps(&loaded.ir), control) {
             (Some(taps), Some(control)) => control.set_irs(&taps, self.setup.swap).is_ok(),
@@ -592,7 +619,7 @@ impl Supervisor {
         self.shared.tell(What::Response(heard));
     }
 
-    fn begin_recording(&mut self, path: PathBuf) -> Result<(), crate::io::WriteError> {
+    fn begin_recording(&mut self, path: PathBuf) -> Result<(), WriteError> {
         let rate = self.shared.front().pair.output.rate;
         let signals = self.fit.outputs;
         self.recorder
@@ -613,7 +640,10 @@ impl Supervisor {
             None => {
                 match self.recorder.stop() {
                     Ok(None) => {}
-                    Ok(Some(recording)) => self.shared.tell(What::Recorded(recording)),
+                    Ok(Some(recording)) => {
+                        self.recorded = Some(recording.clone());
+                        self.shared.tell(What::Recorded(recording));
+                    }
                     Err(error) => {
                         let why = error.to_string();
                         self.shared.tell(What::RecordingFailed { why });
@@ -656,6 +686,8 @@ impl Supervisor {
             let mut front = self.shared.front();
             let counts = connection.stats.counts();
             front.past = sum(front.past, counts);
+            let worst = connection.stats.load().worst_ever;
+            front.worst_load = front.worst_load.max(worst);
             front.stats = Arc::new(Stats::new(0, 0));
             front.control = None;
         }
@@ -721,12 +753,13 @@ fn fault_into(stats: Arc<Stats>, side: Direction, told: SyncSender<(Direction, F
 
 fn heard(library: &Library, index: usize) -> Heard {
     let loaded = library.get(index);
+    let ir = loaded.map(|loaded| &loaded.ir);
     Heard {
         index,
-        name: loaded.ir.name().to_owned(),
-        channels: loaded.ir.channel_count(),
-        frames: loaded.ir.frames(),
-        resampled_from: loaded.resampled_from(),
+        name: library.names().swap_remove(index),
+        channels: ir.map_or(0, ImpulseResponse::channel_count),
+        frames: ir.map_or(0, ImpulseResponse::frames),
+        resampled_from: loaded.and_then(|loaded| loaded.resampled_from()),
         pending: false,
     }
 }
