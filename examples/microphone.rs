@@ -49,6 +49,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             changed = true;
         }
     }
-    println!("{:?}", live.stop().counts);
+    println!("{:?}", live.stop().0.counts);
     Ok(())
 }

@@ -289,7 +289,7 @@ fn the_callbacks_of_a_live_session_leave_the_allocator_alone() {
         run(false, true);
         run(true, false);
         run(true, true);
-        let status = live.stop();
+        let (status, _) = live.stop();
         assert_eq!(status.state, State::Stopped);
         assert!(status.counts.starved > 0 && status.counts.nonfinite > 0);
         std::fs::remove_file(file).unwrap();

@@ -130,7 +130,7 @@ impl Rig {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        (ending.join().unwrap(), last)
+        (ending.join().unwrap().0, last)
     }
 }
 
@@ -227,7 +227,7 @@ fn the_first_sound_fades_in_and_the_last_fades_out() {
     }
     assert_eq!(wet.last(), Some(&0.0));
     assert!(steps(&wet) < 0.02, "a click: {}", steps(&wet));
-    assert_eq!(ending.join().unwrap().state, State::Stopped);
+    assert_eq!(ending.join().unwrap().0.state, State::Stopped);
 }
 
 #[test]
@@ -547,7 +547,7 @@ fn a_recording_is_what_was_played() {
 fn a_session_ends_although_its_devices_do_not_call_any_more() {
     let rig = Rig::running(setup(&["synth:hall"]), [1, 2], Clocks::One);
     let begun = Instant::now();
-    assert_eq!(rig.live.stop().state, State::Stopped);
+    assert_eq!(rig.live.stop().0.state, State::Stopped);
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 

@@ -28,7 +28,7 @@ use crate::io::Origin;
 use crate::io::device::{Choice, DevicePorts};
 use crate::io::port::Clocks;
 use crate::ir::{UnitError, units};
-use crate::run::live::{Live, Recording, Setup, State, Status, measure_latency};
+use crate::run::live::{Live, Recording, Setup, State, Status, What, measure_latency};
 use crate::signal::SampleRate;
 use action::Desk;
 use console::{Console, Ending, Input, Shown};
@@ -232,11 +232,14 @@ fn channels(text: &str) -> Result<Channels, String> {
     }
 }
 
+/// Longer ones are no live sound any more.
+const MOST_PERIOD: usize = 8192;
+
 fn period(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(frames @ 1..=65_536) => Ok(frames),
+        Ok(frames @ 1..=MOST_PERIOD) => Ok(frames),
         _ => Err(format!(
-            "`{text}` is no number of frames from 1 to 65536; write for example 256"
+            "`{text}` is no number of frames from 1 to {MOST_PERIOD}; write for example 256"
         )),
     }
 }
@@ -417,7 +420,7 @@ fn begin(
     graceful: &Graceful,
 ) -> Result<(), std::io::Result<Ending>> {
     // The devices' callbacks show their true periods.
-    let patience = Instant::now() + Duration::from_secs(1);
+    let patience = Instant::now() + Duration::from_secs(3);
     let mut status = live.status();
     while status.state == State::Starting && Instant::now() < patience && !graceful.asked() {
         thread::sleep(Duration::from_millis(10));
@@ -466,14 +469,23 @@ fn end(
         }
     };
     let under_way = live.status().recording;
-    let status = live.stop();
-    if let Some(last) = status.recording.clone().or(under_way) {
-        if last.path.exists() {
-            recorded.retain(|other| other.path != last.path);
-            recorded.push(last);
-        } else {
-            failed.push(format!("{} was not finished", last.path.display()));
+    let (status, events) = live.stop();
+    let mut ended = false;
+    for event in events {
+        match event.what {
+            What::Recorded(recording) => {
+                ended = true;
+                recorded.push(recording);
+            }
+            What::RecordingFailed { why } => {
+                ended = true;
+                failed.push(why);
+            }
+            _ => {}
         }
+    }
+    if let Some(last) = under_way.filter(|_| !ended) {
+        failed.push(format!("{} was not finished", last.path.display()));
     }
     match json {
         Some(mut out) => {

@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, Data, ErrorKind, HostId, StreamConfig, SupportedBufferSize};
+use cpal::{
+    BufferSize, Data, DeviceDirection, ErrorKind, HostId, StreamConfig, SupportedBufferSize,
+};
 
 use super::SampleFormat;
 use super::port::{
@@ -135,7 +137,21 @@ fn name(device: &cpal::Device) -> String {
     description.map_or_else(|_| device.to_string(), |d| d.name().to_owned())
 }
 
+/// Whether the host says that the device has nothing to do with a direction; some list the
+/// configurations of the other one.
+fn faces_away(device: &cpal::Device, way: Direction) -> bool {
+    let other = match way {
+        Direction::Input => DeviceDirection::Output,
+        Direction::Output => DeviceDirection::Input,
+    };
+    let description = device.description();
+    description.is_ok_and(|description| description.direction() == other)
+}
+
 fn configs(device: &cpal::Device, direction: Direction) -> Vec<cpal::SupportedStreamConfigRange> {
+    if faces_away(device, direction) {
+        return Vec::new();
+    }
     match direction {
         Direction::Input => device.supported_input_configs().map(Iterator::collect),
         Direction::Output => device.supported_output_configs().map(Iterator::collect),
@@ -224,6 +240,9 @@ pub struct DevicePorts {
     choice: Choice,
     epoch: Instant,
     found: Option<[Found; 2]>,
+    /// The host's names of the devices that were named and found: numbers change, and so does
+    /// what parts of names are unique.
+    known: [Option<String>; 2],
 }
 
 /// A device and how to open it.
@@ -240,6 +259,7 @@ impl DevicePorts {
             choice,
             epoch: Instant::now(),
             found: None,
+            known: [None, None],
         }
     }
 
@@ -285,9 +305,12 @@ impl DevicePorts {
             host: name_of_host(),
             why: error.to_string(),
         })?;
-        let serves = |device: &cpal::Device| match way {
-            Direction::Input => device.supports_input(),
-            Direction::Output => device.supports_output(),
+        let serves = |device: &cpal::Device| {
+            let listed = match way {
+                Direction::Input => device.supports_input(),
+                Direction::Output => device.supports_output(),
+            };
+            listed && !faces_away(device, way)
         };
         let mut candidates: Vec<Candidate> = devices
             .enumerate()
@@ -302,7 +325,14 @@ impl DevicePorts {
         if candidates.is_empty() {
             return Err(none());
         }
-        let found = choose(&candidates, wanted);
+        let known = self.known[way as usize].as_ref();
+        let found = match known {
+            Some(id) => {
+                let same = |candidate: &Candidate| candidate.id == *id;
+                candidates.iter().position(same).ok_or_else(Vec::new)
+            }
+            None => choose(&candidates, wanted),
+        };
         let found = found.map_err(|several| {
             let all = |c: &Candidate| format!("{} {} ({})", c.number, c.name, c.id);
             let listed = candidates.iter().enumerate();
@@ -490,12 +520,23 @@ impl Ports for DevicePorts {
         let title = host.id().to_string();
         let input = self.device(&host, Direction::Input)?;
         let output = self.device(&host, Direction::Output)?;
-        // One server, or one card: one clock.
-        let same_card = matches!((input.id(), output.id()), (Ok(a), Ok(b)) if a == b);
+        // One server, or one card: one clock. ALSA's other names may lead to two cards.
+        let is_card = |id: &str| title != "alsa" || id.contains("CARD=") || id.starts_with("hw:");
+        let ids = (input.id(), output.id());
+        let same_card = matches!(ids, (Ok(a), Ok(b)) if a == b && is_card(a.id()));
         let clocks = match ["jack", "asio"].contains(&title.as_str()) || same_card {
             true => Clocks::One,
             false => Clocks::Two,
         };
+        for (known, device, wanted) in [
+            (0, &input, &self.choice.input),
+            (1, &output, &self.choice.output),
+        ] {
+            let id = device.id().ok().filter(|id| !id.id().is_empty());
+            if let (Some(id), Some(_)) = (id, wanted) {
+                self.known[known] = Some(id.id().to_owned());
+            }
+        }
         let mut notices = Vec::new();
         let asked = self.choice.rate;
         let (out_found, output) =

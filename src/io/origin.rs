@@ -51,15 +51,12 @@ impl Origin {
         };
         let measured = (ir.rate(), ir.frames());
         let silence = silence(&ir);
-        let name = ir.name().to_owned();
-        let ir = ir
-            .resample(rate)
-            .map_err(|source| LoadError::Resample { name, source })?;
-        Ok(Loaded {
+        Loaded {
             ir,
             measured,
             silence,
-        })
+        }
+        .at(rate)
     }
 }
 
@@ -104,6 +101,23 @@ fn silence(ir: &ImpulseResponse) -> Option<f64> {
 }
 
 impl Loaded {
+    /// The same at another rate.
+    ///
+    /// # Errors
+    /// When the response cannot be brought to it.
+    pub fn at(&self, rate: SampleRate) -> Result<Self, LoadError> {
+        let ir = self.ir.clone().resample(rate);
+        let ir = ir.map_err(|source| LoadError::Resample {
+            name: self.ir.name().to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            ir,
+            measured: self.measured,
+            silence: self.silence,
+        })
+    }
+
     /// The rate it was resampled from, if it was.
     pub fn resampled_from(&self) -> Option<SampleRate> {
         Some(self.measured.0).filter(|&from| from != self.ir.rate())

@@ -210,7 +210,11 @@ impl Console {
     /// Remembers what the summary tells.
     fn keep(&mut self, event: &Event, status: &Status) {
         match &event.what {
-            What::Recorded(recording) => self.recorded.push(recording.clone()),
+            What::Recorded(recording) => {
+                self.recorded.push(recording.clone());
+                // It may have ended by itself.
+                self.desk.recording = status.recording.is_some();
+            }
             What::RecordingFailed { why } => {
                 self.failed.push(why.clone());
                 // Another may have begun meanwhile.

@@ -1,6 +1,7 @@
 //! The responses of a session: loaded at the stream's rate, and fitted to one routing, so that
 //! each may take over from any other.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::dsp::error::BuildError;
@@ -36,17 +37,25 @@ impl Library {
         Ok(Self { entries, rate })
     }
 
-    /// Loads them anew where the rate is another. Only the chosen one must be there.
+    /// Brings them to another rate. What cannot be loaded any more is made of what is in memory;
+    /// only the chosen one must be there.
     pub fn at(&mut self, rate: SampleRate, chosen: usize) -> Result<(), LoadError> {
         if rate == self.rate {
             return Ok(());
         }
-        let loaded: Vec<_> = self.entries.iter().map(|e| e.origin.load(rate)).collect();
-        for (k, (entry, loaded)) in self.entries.iter_mut().zip(loaded).enumerate() {
-            entry.loaded = match loaded {
+        let mut all = Vec::with_capacity(self.entries.len());
+        for (k, entry) in self.entries.iter().enumerate() {
+            let loaded = match (entry.origin.load(rate), &entry.loaded) {
+                (Err(_), Some(old)) => old.at(rate),
+                (loaded, _) => loaded,
+            };
+            all.push(match loaded {
                 Err(error) if k == chosen => return Err(error),
                 loaded => loaded.ok().map(Arc::new),
-            };
+            });
+        }
+        for (entry, loaded) in self.entries.iter_mut().zip(all) {
+            entry.loaded = loaded;
         }
         self.rate = rate;
         Ok(())
@@ -77,9 +86,9 @@ impl Library {
         self.entries.len() - 1
     }
 
-    /// Puts a response in its place.
-    pub fn put(&mut self, index: usize, loaded: Loaded) {
-        self.entries[index].loaded = Some(Arc::new(loaded));
+    /// Puts a response in its place, or takes it away; returns what was there.
+    pub fn put(&mut self, index: usize, loaded: Option<Arc<Loaded>>) -> Option<Arc<Loaded>> {
+        mem::replace(&mut self.entries[index].loaded, loaded)
     }
 
     pub fn names(&self) -> Vec<String> {

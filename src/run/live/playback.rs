@@ -26,6 +26,8 @@ const PIECE: usize = 512;
 const FADE: f64 = 0.05;
 /// Frames over which the input fades around a gap.
 const GAP: usize = 64;
+/// Seconds too much from which frames are left out although the resampler could catch up.
+const FAR: f64 = 0.1;
 /// Seconds over which the least fill is looked for before anything follows from it.
 const WINDOW: f64 = 4.0;
 
@@ -87,23 +89,26 @@ pub(super) struct Playback {
     latest: Stamp,
     envelope: Ramp<f32>,
     gap: Fade<f32>,
+    /// What would have been heard next where frames are left out, and the last frame that was.
+    old: Vec<f32>,
+    last: Vec<f32>,
+    /// Frames since the ring ran dry.
+    dry_for: usize,
     window: Window,
     wet: Vec<f32>,
     dry: Vec<f32>,
 }
 
-/// The least fill behind a callback, and what was usual.
+/// The least fill behind a callback.
 struct Window {
     until: f64,
     lowest: f64,
-    usual: f64,
 }
 
 impl Window {
     const NEW: Self = Self {
         until: f64::NEG_INFINITY,
         lowest: f64::INFINITY,
-        usual: f64::INFINITY,
     };
 }
 
@@ -119,6 +124,9 @@ impl Playback {
             },
             envelope: Ramp::new(0.0, (FADE * parts.output_rate) as usize),
             gap: Fade::new(GAP),
+            old: vec![0.0; GAP * parts.inputs],
+            last: vec![0.0; parts.inputs],
+            dry_for: usize::MAX,
             window: Window::NEW,
             dry: vec![0.0; PIECE * parts.inputs],
             wet: vec![0.0; PIECE * parts.outputs],
@@ -217,6 +225,7 @@ impl Playback {
                     follow.varispeed.reset();
                 }
                 self.window = Window::NEW;
+                self.old.fill(0.0);
                 self.since = Some(0);
                 self.begun = true;
                 self.envelope.to(1.0);
@@ -230,6 +239,20 @@ impl Playback {
     fn leave_out(&mut self, frames: usize) {
         let skipped = self.parts.ring.skip(frames * self.parts.inputs);
         self.read += (skipped / self.parts.inputs) as u64;
+    }
+
+    /// Leaves frames out while sound passes; what would have come fades into what comes.
+    fn catch_up(&mut self, frames: f64) {
+        let frames = frames as usize;
+        let peeked = self.parts.ring.peek_slice(&mut self.old);
+        self.old[peeked..].fill(0.0);
+        self.leave_out(frames);
+        self.since = Some(0);
+        let skipped = &self.parts.stats.skipped_frames;
+        skipped.fetch_add(frames as u64, Relaxed);
+        if let Some(follow) = &mut self.parts.follow {
+            follow.clock.restart();
+        }
     }
 
     /// While sound passes: keeps the fill where it is meant to be.
@@ -256,48 +279,43 @@ impl Playback {
         if at < window.until {
             return;
         }
-        let lowest = window.lowest;
         let first = window.until == f64::NEG_INFINITY;
+        let lowest = std::mem::replace(&mut window.lowest, f64::INFINITY);
         window.until = at + WINDOW;
-        window.lowest = f64::INFINITY;
         if first {
             return;
         }
         let margin = self.parts.reserve.margin();
-        match &mut self.parts.follow {
-            // More than has ever been needed gathers where the output has missed callbacks.
-            None => {
-                let usual = window.usual.min(lowest);
-                let period = self.parts.stats.input.period.get().max(takes);
-                let excess = (lowest - usual).floor();
-                window.usual = usual;
-                if usual.is_finite() && excess >= period {
-                    self.parts
-                        .stats
-                        .skipped_frames
-                        .fetch_add(excess as u64, Relaxed);
-                    self.leave_out(excess as usize);
-                    self.since = Some(0);
-                }
-            }
-            // A callback that came later than any before is remembered by a larger reserve; what
-            // is never needed is given up slowly.
-            Some(Follow {
-                clock, varispeed, ..
-            }) => {
-                let spare = lowest - margin;
-                let change = match spare {
-                    short if short < -0.5 * margin => -short,
-                    much if much > 3.0 * margin => -0.1 * much,
-                    _ => 0.0,
-                };
-                if change != 0.0 && clock.locked() {
-                    let target = clock.target() + change;
-                    clock.set_target(target);
-                    let fill = target + takes_usually;
-                    self.parts.reserve.set_fill(fill - varispeed.delay());
-                    self.parts.stats.target.set(fill);
-                }
+        let spare = lowest - margin;
+        let period = stats.input.period.get().max(takes);
+        let target = stats.target.get();
+        // More gathers than is meant to be there where the output has missed callbacks.
+        let excess = spare.min(stats.fill.get() - target);
+        let most = match self.parts.follow {
+            None => period,
+            Some(_) => period.max(FAR * self.parts.input_rate),
+        };
+        if excess >= most {
+            stats.fill.set(stats.fill.get() - excess);
+            return self.catch_up(excess);
+        }
+        // A callback that came later than any before is remembered by a larger reserve; what is
+        // never needed is given up slowly, unless it was asked for.
+        if let Some(Follow {
+            clock, varispeed, ..
+        }) = &mut self.parts.follow
+        {
+            let change = match spare {
+                short if short < -0.5 * margin => -short,
+                much if much > 3.0 * margin && !self.parts.reserve.is_fixed() => -0.1 * much,
+                _ => 0.0,
+            };
+            if change != 0.0 && clock.locked() {
+                let target = clock.target() + change;
+                clock.set_target(target);
+                let fill = target + takes_usually;
+                self.parts.reserve.set_fill(fill - varispeed.delay());
+                self.parts.stats.target.set(fill);
             }
         }
     }
@@ -338,79 +356,66 @@ impl Playback {
         parts.tape.write(wet);
     }
 
-    /// The next frames of the input at the output's rate, into `dry`; silence where there are
-    /// none.
+    /// The next frames of the input at the output's rate, into `dry`. Where there are none, the
+    /// last one fades out, and silence follows.
     fn read(&mut self, frames: usize) {
         let inputs = self.parts.inputs;
         let dry = &mut self.dry[..frames * inputs];
-        let Some(since) = self.since else {
-            dry.fill(0.0);
-            if self.begun {
-                let stats = &self.parts.stats;
-                stats.starved_frames.fetch_add(frames as u64, Relaxed);
-            }
-            return;
+        let (ring, read) = (&mut self.parts.ring, &mut self.read);
+        let (gap, old, last) = (&self.gap, &self.old, &mut self.last);
+        let (since, dry_for) = (&mut self.since, &mut self.dry_for);
+        let mut left = match since {
+            Some(_) => ring.occupied_len() / inputs,
+            None => 0,
         };
-        let ring = &mut self.parts.ring;
-        let held = ring.occupied_len() / inputs;
         let mut short = 0;
-        match &mut self.parts.follow {
-            None => {
-                let taken = held.min(frames);
-                let (there, missing) = dry.split_at_mut(taken * inputs);
-                ring.pop_slice(there);
-                missing.fill(0.0);
-                self.read += taken as u64;
-                short = frames - taken;
-                if short > 0 {
-                    fade_out(there, inputs);
+        let mut pull = |block: &mut [f32]| {
+            let wanted = block.len() / inputs;
+            let taken = left.min(wanted);
+            let (there, missing) = block.split_at_mut(taken * inputs);
+            ring.pop_slice(there);
+            left -= taken;
+            *read += taken as u64;
+            if let Some(since) = since {
+                let faded = there.chunks_exact_mut(inputs).zip(*since..GAP);
+                for (frame, n) in faded {
+                    for (x, &old) in frame.iter_mut().zip(&old[n * inputs..]) {
+                        *x = gap.cross(n, old, *x);
+                    }
                 }
+                *since = since.saturating_add(taken);
+                short += wanted - taken;
             }
+            if let Some(frame) = there.chunks_exact(inputs).next_back() {
+                last.copy_from_slice(frame);
+                *dry_for = 0;
+            }
+            for frame in missing.chunks_exact_mut(inputs) {
+                for (x, &last) in frame.iter_mut().zip(last.iter()) {
+                    *x = gap.cross(*dry_for, last, 0.0);
+                }
+                *dry_for = dry_for.saturating_add(1);
+            }
+        };
+        match &mut self.parts.follow {
+            None => pull(dry),
             Some(Follow {
                 varispeed, ratio, ..
-            }) => {
-                let mut left = held;
-                let read = &mut self.read;
-                varispeed.fill(*ratio, dry, &mut |block: &mut [f32]| {
-                    let wanted = block.len() / inputs;
-                    let taken = left.min(wanted);
-                    let (there, missing) = block.split_at_mut(taken * inputs);
-                    ring.pop_slice(there);
-                    missing.fill(0.0);
-                    left -= taken;
-                    *read += taken as u64;
-                    if taken < wanted {
-                        short += wanted - taken;
-                        fade_out(there, inputs);
-                    }
-                });
+            }) => varispeed.fill(*ratio, dry, &mut pull),
+        }
+        let stats = &self.parts.stats;
+        match self.since {
+            None if self.begun => {
+                stats.starved_frames.fetch_add(frames as u64, Relaxed);
             }
-        }
-        if since < GAP {
-            for (n, frame) in dry.chunks_exact_mut(inputs).enumerate() {
-                let weight = self.gap.weight(since + n);
-                frame.iter_mut().for_each(|x| *x *= weight);
+            Some(_) if short > 0 => {
+                stats.starved.fetch_add(1, Relaxed);
+                stats.starved_frames.fetch_add(short as u64, Relaxed);
+                let period = stats.input.period.get();
+                self.parts.reserve.raise(period / 2.0);
+                self.since = None;
             }
+            _ => {}
         }
-        self.since = Some(since.saturating_add(frames));
-        if short > 0 {
-            let stats = &self.parts.stats;
-            stats.starved.fetch_add(1, Relaxed);
-            stats.starved_frames.fetch_add(short as u64, Relaxed);
-            let period = stats.input.period.get();
-            self.parts.reserve.raise(period / 2.0);
-            self.since = None;
-        }
-    }
-}
-
-/// The last frames before a gap.
-fn fade_out(block: &mut [f32], channels: usize) {
-    let frames = block.len() / channels;
-    let length = frames.min(GAP);
-    let last = &mut block[(frames - length) * channels..];
-    for (n, frame) in last.chunks_exact_mut(channels).enumerate() {
-        let weight = 1.0 - (n as f32 + 0.5) / length as f32;
-        frame.iter_mut().for_each(|x| *x *= weight);
     }
 }

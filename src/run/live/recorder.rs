@@ -293,8 +293,8 @@ impl Recorder {
     fn delivered(&mut self, path: PathBuf, end: End) -> Recording {
         let End { frames, lost, why } = end;
         if let Some(why) = why {
-            let text = format!("{}: the recording ended early: {why}", path.display());
-            self.news.push_back(What::Notice(text));
+            let why = format!("{} ended early: {why}", path.display());
+            self.news.push_back(What::RecordingFailed { why });
         }
         Recording { path, frames, lost }
     }

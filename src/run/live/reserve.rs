@@ -95,6 +95,11 @@ impl Reserve {
         self.margin
     }
 
+    /// Whether so much was asked for.
+    pub fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
     /// The fill was found to be better so.
     pub fn set_fill(&mut self, frames: f64) {
         self.fill = Some(frames);
@@ -119,13 +124,18 @@ impl Reserve {
             }
         };
         // What the input's clock has counted, and its device not delivered, is still to come.
-        let before = (fill - call.age).max(call.takes);
+        let mut before = fill - call.age;
+        if self.lockstep && period > 0.0 {
+            // Whole periods: how late the cycle's calls come says nothing.
+            before = (before / period).round() * period;
+        }
+        let before = before.max(call.takes);
         Some(Start { before, fill })
     }
 
     /// The fill, once it is known.
     fn watch(&mut self, call: Call, period: f64) -> Option<f64> {
-        if call.age > SILENCE * self.rate {
+        if call.age > (SILENCE * self.rate).max(4.0 * period) {
             self.watch = None;
             return None;
         }
@@ -155,9 +165,14 @@ impl Reserve {
             return None;
         }
         if !self.lockstep {
-            self.margin = self.margin.max((period / 2.0).max(LEAST));
+            // Half of the longer period: what callbacks may be early or late by.
+            let longer = period.max(call.takes);
+            self.margin = self.margin.max((longer / 2.0).max(LEAST));
         }
-        let lowest = watch.lowest.min(watch.behind - period);
+        let mut lowest = watch.lowest.min(watch.behind - period);
+        if self.lockstep && period > 0.0 {
+            lowest = -period * (-lowest / period - 0.25).ceil();
+        }
         let seen = watch.fill + self.margin - lowest;
         self.watch = None;
         Some(self.fixed.unwrap_or(seen))
@@ -236,7 +251,7 @@ mod tests {
                 let (start, lowest) = play(every(a, 0.0), every(b, offset), a, reserve);
                 assert!(lowest >= 0.0, "{a} {b} {offset}: {lowest}");
                 // Not more than both periods, the margin, and what one watch cannot know.
-                let most = a + b + a.max(64.0) / 2.0 + a.min(b) + 1.0;
+                let most = a + b + a.max(b).max(64.0) / 2.0 + a.min(b) + 1.0;
                 assert!(start.fill <= most, "{a} {b} {offset}: {start:?} > {most}");
             }
         }

@@ -101,6 +101,11 @@ pub enum LiveError {
         channels: usize,
         asked: usize,
     },
+    #[error("{direction} {device}: no channel is left to use; name at least one")]
+    NoChannel {
+        direction: Direction,
+        device: String,
+    },
     #[error(
         "{given} output channel(s) were named, the responses make {made}; name as many, or leave them out"
     )]
@@ -126,6 +131,15 @@ pub struct Live {
     shared: Arc<Shared>,
     commands: Sender<Command>,
     done: Receiver<()>,
+}
+
+/// Says that a session has ended, however it did.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.front().state = State::Stopped;
+    }
 }
 
 /// What both sides of a session see; the audio threads never do.
@@ -285,8 +299,10 @@ impl Live {
         let shared = supervisor.shared();
         let (commands, orders) = mpsc::channel();
         let (over, done) = mpsc::channel();
+        let ended = Ended(shared.clone());
         thread::spawn(move || {
-            supervisor.run(&orders);
+            supervisor.run(&orders, &over);
+            drop(ended);
             let _ = over.send(());
         });
         Ok(Self {
@@ -351,9 +367,11 @@ impl Live {
         self.order(Command::Record(path));
     }
 
-    /// Fades out, closes the devices and any recording, and tells how it went. A device that
-    /// does not let go is left behind after about a second.
-    pub fn stop(self) -> Status {
+    /// Fades out, closes the devices and any recording, and tells how it went, and what happened
+    /// meanwhile. A device that does not let go is left behind after about a second; a disk that
+    /// still writes a recording is waited for.
+    pub fn stop(self) -> (Status, Vec<Event>) {
+        let begun = Instant::now();
         self.order(Command::Stop);
         let records = self.shared.front().recording.is_some();
         let patience = if records {
@@ -361,8 +379,12 @@ impl Live {
         } else {
             PATIENCE
         };
-        let _ = self.done.recv_timeout(patience);
-        self.shared.status()
+        let recorded = self.done.recv_timeout(patience);
+        if recorded.is_ok() {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let _ = self.done.recv_timeout(left);
+        }
+        (self.shared.status(), self.shared.events())
     }
 
     fn order(&self, command: Command) {

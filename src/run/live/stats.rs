@@ -77,7 +77,8 @@ pub(super) fn measure(meters: &[Meter], block: &[f32], rate: f64) {
     let share = 1.0 - (-(frames as f64) / (rate * METER_SECONDS)).exp();
     for (c, meter) in meters.iter().enumerate() {
         let (mut peak, mut sum) = (0.0f32, 0.0f64);
-        for &x in block[c..].iter().step_by(channels) {
+        let samples = block.get(c..).unwrap_or(&[]);
+        for &x in samples.iter().step_by(channels) {
             peak = peak.max(x.abs());
             sum += f64::from(x) * f64::from(x);
         }

@@ -27,7 +27,7 @@ use super::varispeed::Varispeed;
 use crate::dsp::control::{Bypass, Settings};
 use crate::dsp::convolver::MatrixConvolver;
 use crate::dsp::plan::Plan;
-use crate::io::port::{Clocks, Direction, Fault, FaultKind, OnFault, Pair, Ports, Stream};
+use crate::io::port::{Clocks, Direction, Fault, FaultKind, OnFault, Pair, Port, Ports, Stream};
 use crate::io::{LoadError, Loaded, Origin, WriteError};
 use crate::ir::ImpulseResponse;
 
@@ -43,6 +43,8 @@ const SILENCE_AT_FIRST: Duration = Duration::from_secs(3);
 /// that one.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(4);
+/// So long after the devices were opened it is told that no sound passes yet.
+const SLOW: Duration = Duration::from_secs(5);
 /// What a stream may take to close before it is left behind.
 const CLOSING: Duration = Duration::from_millis(1500);
 /// What the sound may take to fade out.
@@ -75,8 +77,9 @@ pub(super) struct Supervisor {
     /// The recording that ended last.
     recorded: Option<Recording>,
     loads: (Sender<Load>, Receiver<Load>),
-    /// The latest choice of a response.
-    wish: u64,
+    /// A thread loads a response; what was wished for meanwhile.
+    loading: bool,
+    waiting: Option<usize>,
     chosen: usize,
     told: Told,
 }
@@ -97,9 +100,21 @@ struct Outage {
     wait: Duration,
 }
 
+impl Outage {
+    /// After another attempt that failed.
+    fn longer(self) -> Self {
+        let wait = (2 * self.wait).min(LAST_RETRY);
+        Self {
+            attempts: self.attempts + 1,
+            next: Instant::now() + wait,
+            wait,
+            ..self
+        }
+    }
+}
+
 /// A response that a thread has loaded.
 struct Load {
-    wish: u64,
     index: usize,
     loaded: Result<Loaded, LoadError>,
 }
@@ -109,6 +124,7 @@ struct Told {
     counts: Counts,
     at: Instant,
     running: bool,
+    slow: bool,
     notices: Vec<String>,
 }
 
@@ -171,12 +187,14 @@ impl Supervisor {
             outage: None,
             recorded: None,
             loads: mpsc::channel(),
-            wish: 0,
+            loading: false,
+            waiting: None,
             chosen: 0,
             told: Told {
                 counts: Counts::default(),
                 at: Instant::now(),
                 running: false,
+                slow: false,
                 notices: Vec::new(),
             },
             setup,
@@ -195,8 +213,9 @@ impl Supervisor {
         self.shared.clone()
     }
 
-    /// Watches until it is told to stop.
-    pub fn run(mut self, orders: &Receiver<Command>) {
+    /// Watches until it is told to stop; says `over` when nothing is recorded any more, and again
+    /// when the devices are closed.
+    pub fn run(mut self, orders: &Receiver<Command>, over: &Sender<()>) {
         loop {
             match orders.recv_timeout(TICK) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -214,10 +233,13 @@ impl Supervisor {
         }
         self.fade_out();
         self.record(None);
+        {
+            let mut front = self.shared.front();
+            front.recording = self.recorded.take();
+            front.state = State::Stopped;
+        }
+        let _ = over.send(());
         self.close();
-        let mut front = self.shared.front();
-        front.state = State::Stopped;
-        front.recording = self.recorded.take();
     }
 
     /// Finds the devices, builds both halves, and lets them run.
@@ -321,7 +343,8 @@ impl Supervisor {
             output_rate: out_rate,
         });
         let (told, faults) = mpsc::sync_channel(FAULTS);
-        let on_fault = |side: Direction| fault_into(stats.clone(), side, told.clone());
+        let once = pair.lockstep;
+        let on_fault = |side: Direction| fault_into(stats.clone(), side, once, told.clone());
         let from = self.ports.open_input(
             Box::new(move |data, moment| capture.call(data, moment)),
             on_fault(Direction::Input),
@@ -329,9 +352,18 @@ impl Supervisor {
         let to = self.ports.open_output(
             Box::new(move |out, moment| playback.call(out, moment)),
             on_fault(Direction::Output),
-        )?;
-        from.start()?;
-        to.start()?;
+        );
+        let to = match to {
+            Ok(to) => to,
+            Err(error) => {
+                let_go(vec![from]);
+                return Err(error.into());
+            }
+        };
+        if let Err(error) = from.start().and_then(|()| to.start()) {
+            let_go(vec![from, to]);
+            return Err(error.into());
+        }
 
         let mut notices = pair.notices.clone();
         notices.retain(|notice| !self.told.notices.contains(notice));
@@ -341,8 +373,10 @@ impl Supervisor {
             .map(What::Notice)
             .for_each(|n| self.shared.tell(n));
         self.told.notices.extend(notices);
+        self.tell_change(&pair);
         self.told.counts = Counts::default();
         self.told.running = false;
+        self.told.slow = false;
         {
             let mut front = self.shared.front();
             front.pair = pair;
@@ -370,6 +404,25 @@ impl Supervisor {
             heard: heard_back,
         });
         Ok(())
+    }
+
+    /// Says so where devices have come back otherwise than they went.
+    fn tell_change(&self, new: &Pair) {
+        let old = self.shared.front().pair.clone();
+        let words = |port: &Port| format!("{}, {}, {} ch", port.device, port.rate, port.channels);
+        for (way, old, new) in [
+            (Direction::Input, &old.input, &new.input),
+            (Direction::Output, &old.output, &new.output),
+        ] {
+            if words(old) != words(new) {
+                let text = format!("{way} is now {}; it was {}", words(new), words(old));
+                self.shared.tell(What::Notice(text));
+            }
+        }
+        if old.output.rate != new.output.rate {
+            let heard = heard(&self.library, self.chosen);
+            self.shared.tell(What::Response(heard));
+        }
     }
 
     /// One look at everything.
@@ -409,6 +462,11 @@ impl Supervisor {
         }
         let now = self.ports.now();
         let stats = &connection.stats;
+        let waits = !stats.running.load(Relaxed) && now.saturating_sub(connection.opened) > SLOW;
+        if waits && !mem::replace(&mut self.told.slow, true) {
+            let text = "no sound passes yet: the devices' calls are too rare or too uneven; another period (-p) may help";
+            self.shared.tell(What::Notice(text.to_owned()));
+        }
         let silent = |side: &Side| {
             let (last, patience) = match side.last() {
                 Some(last) => (last, SILENCE),
@@ -433,41 +491,39 @@ impl Supervisor {
         self.shared.tell(What::Lost { why });
         self.close();
         let now = Instant::now();
-        self.shared.front().state = State::Lost { attempts: 0 };
-        self.outage = Some(Outage {
-            since: now,
-            attempts: 0,
-            next: now + FIRST_RETRY,
-            wait: FIRST_RETRY,
-        });
+        // One that opens and dies at once is still the same outage.
+        let outage = match self.outage.take() {
+            None => Outage {
+                since: now,
+                attempts: 0,
+                next: now + FIRST_RETRY,
+                wait: FIRST_RETRY,
+            },
+            Some(before) => before.longer(),
+        };
+        let attempts = outage.attempts;
+        let mut front = self.shared.front();
+        front.state = State::Lost { attempts };
+        front.last_dropout = Some(self.shared.time());
+        drop(front);
+        self.outage = Some(outage);
     }
 
     fn retry(&mut self) {
-        let Some(outage) = &mut self.outage else {
-            return;
-        };
-        if self.connection.is_some() || Instant::now() < outage.next {
+        let due = |outage: &Outage| Instant::now() >= outage.next;
+        if self.connection.is_some() || !self.outage.as_ref().is_some_and(due) {
             return;
         }
-        let result = self.connect();
-        let Some(outage) = &mut self.outage else {
-            return;
-        };
-        let mut front = self.shared.front();
-        match result {
-            // That sound passes again is told when it does.
-            Ok(()) => front.past.reconnects += 1,
-            Err(error) => {
-                outage.attempts += 1;
-                outage.wait = (2 * outage.wait).min(LAST_RETRY);
-                outage.next = Instant::now() + outage.wait;
-                let attempts = outage.attempts;
-                let after = outage.wait;
-                front.state = State::Lost { attempts };
-                drop(front);
-                let why = error.to_string();
-                self.shared.tell(What::Retry { why, after });
-            }
+        // That sound passes again is told when it does.
+        if let Err(error) = self.connect()
+            && let Some(outage) = self.outage.take()
+        {
+            let outage = outage.longer();
+            let (attempts, after) = (outage.attempts, outage.wait);
+            self.outage = Some(outage);
+            self.shared.front().state = State::Lost { attempts };
+            let why = error.to_string();
+            self.shared.tell(What::Retry { why, after });
         }
     }
 
@@ -480,16 +536,26 @@ impl Supervisor {
         if stats.running.load(Relaxed) && !mem::replace(&mut self.told.running, true) {
             self.shared.front().state = State::Running;
             let outage = self.outage.take();
-            self.shared.tell(match outage {
+            let what = match outage {
                 None => What::Started,
-                Some(outage) => What::Resumed {
-                    after: outage.since.elapsed(),
-                },
-            });
+                Some(outage) => {
+                    self.shared.front().past.reconnects += 1;
+                    let after = outage.since.elapsed();
+                    What::Resumed { after }
+                }
+            };
+            self.shared.tell(what);
         }
-        if self.told.at.elapsed() < QUIET {
+        if self.told.at.elapsed() >= QUIET {
+            self.tell_counts();
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        let Some(connection) = &self.connection else {
             return;
-        }
+        };
+        let stats = &connection.stats;
         let (new, old) = (stats.counts(), self.told.counts);
         if new == old {
             return;
@@ -540,49 +606,59 @@ impl Supervisor {
         if file.is_some() || self.library.get(index).is_none() {
             return self.load(index);
         }
-        self.wish += 1;
-        self.take(index);
+        self.waiting = None;
+        if self.loading {
+            // What is on its way is not wanted any more.
+            self.waiting = Some(index);
+        }
+        let loaded = self.library.get(index).cloned();
+        self.take(index, loaded);
     }
 
-    /// Loads a response on a thread of its own; the latest wish counts.
+    /// Loads a response on a thread of its own, one at a time; the latest wish counts.
     fn load(&mut self, index: usize) {
+        self.shared.front().ir.pending = true;
+        if self.loading {
+            self.waiting = Some(index);
+            return;
+        }
         let Some(origin) = self.library.origin(index).cloned() else {
             return;
         };
-        self.wish += 1;
-        let (wish, rate, done) = (self.wish, self.library.rate(), self.loads.0.clone());
-        self.shared.front().ir.pending = true;
-        thread::spawn(move || {
+        let (rate, done) = (self.library.rate(), self.loads.0.clone());
+        let load = move || {
             let loaded = origin.load(rate);
-            let _ = done.send(Load {
-                wish,
-                index,
-                loaded,
-            });
-        });
+            let _ = done.send(Load { index, loaded });
+        };
+        match thread::Builder::new().spawn(load) {
+            Ok(_) => self.loading = true,
+            Err(error) => self.refuse(error.to_string()),
+        }
+    }
+
+    fn refuse(&self, why: String) {
+        self.shared.front().ir.pending = false;
+        self.shared.tell(What::ResponseFailed { why });
     }
 
     fn loaded(&mut self, load: Load) {
-        if load.wish != self.wish {
-            return;
+        self.loading = false;
+        if let Some(index) = self.waiting.take() {
+            return self.select(index);
         }
         match load.loaded {
             // The device came back at another rate meanwhile.
             Ok(loaded) if loaded.ir.rate() != self.library.rate() => self.load(load.index),
             Ok(loaded) => {
-                self.library.put(load.index, loaded);
-                self.take(load.index);
+                let before = self.library.put(load.index, Some(Arc::new(loaded)));
+                self.take(load.index, before);
             }
-            Err(error) => {
-                self.shared.front().ir.pending = false;
-                let why = error.to_string();
-                self.shared.tell(What::ResponseFailed { why });
-            }
+            Err(error) => self.refuse(error.to_string()),
         }
     }
 
-    /// Lets a response of the library be heard.
-    fn take(&mut self, index: usize) {
+    /// Lets a response of the library be heard, or puts back what was in its place `before`.
+    fn take(&mut self, index: usize, before: Option<Arc<Loaded>>) {
         let Some(loaded) = self.library.get(index).cloned() else {
             return;
         };
@@ -591,25 +667,22 @@ impl Supervisor {
             (Some(taps), Some(control)) => control.set_irs(&taps, self.setup.swap).is_ok(),
             _ => false,
         };
-        let before = mem::replace(&mut self.chosen, index);
-        if !taken && self.connection.is_some() {
-            // Longer than was planned for, or other channels: the convolver is built anew.
-            let text = format!(
-                "{} needs a larger convolver; sound stops for a moment",
-                loaded.ir.name()
-            );
-            self.shared.tell(What::Notice(text));
-            self.close();
-            if let Err(error) = self.connect() {
-                self.chosen = before;
-                let why = error.to_string();
-                self.shared.tell(What::ResponseFailed { why });
+        if !taken {
+            if let Err(error) = self.would_fit() {
+                self.library.put(index, before);
+                return self.refuse(error.to_string());
+            }
+            let chosen = mem::replace(&mut self.chosen, index);
+            if self.connection.is_some() && !self.rebuild(&loaded) {
+                self.library.put(index, before);
+                self.chosen = chosen;
                 if let Err(error) = self.connect() {
-                    return self.lose(error.to_string());
+                    self.lose(error.to_string());
                 }
                 return;
             }
         }
+        self.chosen = index;
         let heard = heard(&self.library, index);
         {
             let mut front = self.shared.front();
@@ -619,9 +692,34 @@ impl Supervisor {
         self.shared.tell(What::Response(heard));
     }
 
+    /// Whether all responses fit the devices.
+    fn would_fit(&self) -> Result<(), LiveError> {
+        let front = self.shared.front();
+        let inputs = inputs(&self.setup, &front.pair)?;
+        let fit = fit(&self.library, inputs.len())?;
+        speakers(&self.setup, &front.pair, fit.outputs).map(drop)
+    }
+
+    /// Longer than was planned for, or other channels: the convolver is built anew.
+    fn rebuild(&mut self, loaded: &Loaded) -> bool {
+        let text = format!(
+            "{} needs a larger convolver; sound stops for a moment",
+            loaded.ir.name()
+        );
+        self.shared.tell(What::Notice(text));
+        self.fade_out();
+        self.close();
+        let connected = self.connect();
+        if let Err(error) = &connected {
+            self.refuse(error.to_string());
+        }
+        connected.is_ok()
+    }
+
     fn begin_recording(&mut self, path: PathBuf) -> Result<(), WriteError> {
         let rate = self.shared.front().pair.output.rate;
         let signals = self.fit.outputs;
+        self.recorded = None;
         self.recorder
             .start(&path, rate, signals, self.setup.replace)?;
         self.shared.tell(What::RecordingStarted { path });
@@ -677,8 +775,9 @@ impl Supervisor {
         thread::sleep(played);
     }
 
-    /// Closes the streams, on a thread of their own: some never return.
+    /// Closes the streams.
     pub fn close(&mut self) {
+        self.tell_counts();
         let Some(connection) = self.connection.take() else {
             return;
         };
@@ -691,12 +790,7 @@ impl Supervisor {
             front.stats = Arc::new(Stats::new(0, 0));
             front.control = None;
         }
-        let (over, closed) = mpsc::channel();
-        thread::spawn(move || {
-            drop(connection.streams);
-            let _ = over.send(());
-        });
-        let _ = closed.recv_timeout(CLOSING);
+        let_go(connection.streams.into());
     }
 
     /// The round trips of bursts, once sound passes.
@@ -737,9 +831,28 @@ impl Supervisor {
     }
 }
 
+/// Closes streams on a thread of their own: some never return.
+fn let_go(streams: Vec<Box<dyn Stream>>) {
+    let (over, closed) = mpsc::channel();
+    let close = move || {
+        drop(streams);
+        let _ = over.send(());
+    };
+    if thread::Builder::new().spawn(close).is_ok() {
+        let _ = closed.recv_timeout(CLOSING);
+    }
+}
+
 /// Counts xruns where they happen; everything else is looked at later.
-fn fault_into(stats: Arc<Stats>, side: Direction, told: SyncSender<(Direction, Fault)>) -> OnFault {
+fn fault_into(
+    stats: Arc<Stats>,
+    side: Direction,
+    once: bool,
+    told: SyncSender<(Direction, Fault)>,
+) -> OnFault {
     Box::new(move |fault| match (fault.kind, side) {
+        // Both hear of the same one.
+        (FaultKind::Xrun, Direction::Input) if once => {}
         (FaultKind::Xrun, Direction::Input) => {
             stats.input.xruns.fetch_add(1, Relaxed);
         }
@@ -807,6 +920,10 @@ fn check(asked: &[usize], direction: Direction, pair: &Pair) -> Result<(), LiveE
         Direction::Input => &pair.input,
         Direction::Output => &pair.output,
     };
+    if asked.is_empty() {
+        let device = port.device.clone();
+        return Err(LiveError::NoChannel { direction, device });
+    }
     match asked.iter().find(|&&channel| channel >= port.channels) {
         None => Ok(()),
         Some(&channel) => Err(LiveError::Channel {

@@ -276,7 +276,7 @@ fn a_full_disk_ends_the_recording_once_and_the_frames_before_it_are_there() {
     tape.write(&woven(1_000..2_000, 2));
     until("the end", || recorder.status().is_none());
     tape.write(&woven(2_000..3_000, 2));
-    let Some(What::Notice(text)) = recorder.poll() else {
+    let Some(What::RecordingFailed { why: text }) = recorder.poll() else {
         panic!("no word of it")
     };
     assert!(
@@ -323,7 +323,7 @@ fn a_file_that_can_grow_no_more_ends_cleanly() {
         until("the end", || recorder.status().is_none());
         let recording = recorder.stop().unwrap().unwrap();
         assert_eq!(recording.frames, 2_500);
-        let Some(What::Notice(text)) = recorder.poll() else {
+        let Some(What::RecordingFailed { why: text }) = recorder.poll() else {
             panic!("no word of it")
         };
         assert!(text.contains("4 GiB"), "{text}");
