@@ -566,3 +566,226 @@ fn a_session_ends_while_its_device_is_gone() {
     let (status, _) = rig.stop();
     assert_eq!(status.state, State::Stopped);
 }
+
+/// A constant is heard, so that every step is a click.
+struct Steady {
+    script: Script,
+    live: Live,
+    wet: Vec<f32>,
+}
+
+impl Steady {
+    fn new(setup: Setup, clocks: Clocks, lockstep: bool) -> Self {
+        let (ports, script) = MemoryPorts::new([rate(RATE); 2], [1, 1], clocks);
+        script.change(|pair| pair.lockstep = lockstep);
+        let live = Live::start(setup, Box::new(ports)).unwrap();
+        Self {
+            script,
+            live,
+            wet: Vec::new(),
+        }
+    }
+
+    fn call(&mut self, recorded: usize, played: usize) {
+        let time = recorded.max(played) as f64 / f64::from(RATE);
+        self.script.advance(Duration::from_secs_f64(time));
+        self.script.record(&vec![0.5; recorded]);
+        let mut block = vec![0.0; played];
+        self.script.play(&mut block);
+        self.wet.extend_from_slice(&block);
+    }
+
+    fn pass(&mut self, seconds: f64, frames: usize) {
+        for _ in 0..(seconds * f64::from(RATE)) as usize / frames {
+            self.call(frames, frames);
+        }
+    }
+
+    /// The largest step from that frame on.
+    fn step_from(&self, from: usize) -> f32 {
+        let pairs = self.wet[from..].windows(2);
+        pairs.fold(0.0f32, |most, pair| most.max((pair[1] - pair[0]).abs()))
+    }
+}
+
+/// A fade over 64 frames never goes faster than this.
+const SMOOTH: f32 = 0.5 * 1.5 / 64.0 + 1e-3;
+
+#[test]
+fn a_gap_never_clicks_wherever_it_falls() {
+    for (clocks, lockstep) in [
+        (Clocks::One, true),
+        (Clocks::One, false),
+        (Clocks::Two, false),
+    ] {
+        for left in [0, 1, 10, 63, 64, 65, 100, 239] {
+            let mut rig = Steady::new(setup(&["synth:identity"]), clocks, lockstep);
+            rig.pass(1.5, 240);
+            let from = rig.wet.len() - 10;
+            rig.call(left, 240);
+            for _ in 0..6 {
+                rig.call(0, 240);
+            }
+            rig.pass(1.0, 240);
+            let (step, counts) = (rig.step_from(from), rig.live.status().counts);
+            assert!(counts.starved >= 1, "{clocks:?} {left}: {counts:?}");
+            assert_eq!(rig.wet.last().map(|y| (y * 1e4).round()), Some(5000.0));
+            // Between two clocks a filter rings by a little.
+            let most = if clocks == Clocks::Two {
+                2.0 * SMOOTH
+            } else {
+                SMOOTH
+            };
+            assert!(
+                step < most,
+                "{clocks:?} {lockstep} {left}: a step of {step}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lateness_that_the_reserve_has_held_costs_nothing() {
+    let fill = Setup {
+        fill: Some(0.05),
+        ..setup(&["synth:identity"])
+    };
+    let mut rig = Steady::new(fill, Clocks::One, false);
+    rig.pass(9.0, 256);
+    for _ in 0..4 {
+        // Four callbacks late, and then all at once.
+        for _ in 0..4 {
+            rig.call(0, 256);
+        }
+        rig.script.record(&[0.5; 4 * 256]);
+        rig.pass(9.0, 256);
+    }
+    let counts = rig.live.status().counts;
+    assert_eq!(counts.lost_frames() + counts.dropouts(), 0, "{counts:?}");
+}
+
+#[test]
+fn a_fill_that_was_asked_for_stays() {
+    let fill = Setup {
+        fill: Some(0.2),
+        ..setup(&["synth:identity"])
+    };
+    let mut rig = Steady::new(fill, Clocks::Two, false);
+    rig.pass(2.0, 512);
+    let target = rig.live.status().target;
+    rig.pass(90.0, 512);
+    let status = rig.live.status();
+    assert_eq!(status.target, target);
+    assert!((status.fill - 9600.0).abs() < 500.0, "{}", status.fill);
+}
+
+#[test]
+fn what_has_gathered_between_two_clocks_is_left_out() {
+    let mut rig = Steady::new(setup(&["synth:identity"]), Clocks::Two, false);
+    rig.pass(20.0, 240);
+    let before = rig.live.status().latency.total();
+    // The output misses a second.
+    for _ in 0..200 {
+        rig.call(240, 0);
+    }
+    let from = rig.wet.len();
+    rig.pass(15.0, 240);
+    let status = rig.live.status();
+    assert!(status.counts.skipped_frames > 40_000, "{:?}", status.counts);
+    let after = status.latency.total();
+    assert!(after < before + 5_000.0, "{before} {after}");
+    assert!(
+        rig.step_from(from) < 2.0 * SMOOTH,
+        "{}",
+        rig.step_from(from)
+    );
+}
+
+#[test]
+fn a_response_that_fits_no_device_is_refused_and_the_one_before_it_stays() {
+    let folder = folder("misfit");
+    let file = folder.join("three.wav");
+    let taps = vec![vec![0.5f32; 10]; 3];
+    let audio = faltung::Audio::new(rate(RATE), taps).unwrap();
+    write_wav(&file, &faltung::ImpulseResponse::new(audio).unwrap());
+    let mut rig = Rig::running(setup(&["synth:identity"]), [2, 2], Clocks::One);
+    let opened = rig.script.opened();
+    rig.live.add(Origin::File(file));
+    let status = rig.until("refused", |status, events| {
+        happened(events, "response_failed") && !status.ir.pending
+    });
+    assert_eq!((status.state, status.ir.index), (State::Running, 0));
+    assert_eq!(rig.script.opened(), opened, "the devices stay open");
+    // Nor does it stand in the way of what comes after it.
+    rig.live.add("synth:cathedral".parse().unwrap());
+    rig.until("heard", |status, events| {
+        happened(events, "response") && status.state == State::Running && status.ir.index == 2
+    });
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn devices_that_die_when_they_are_opened_are_not_opened_without_end() {
+    let rig = Rig::running(setup(&["synth:identity"]), [1, 1], Clocks::One);
+    let (begun, opened) = (Instant::now(), rig.script.opened());
+    let mut events = Vec::new();
+    while begun.elapsed() < Duration::from_secs(4) {
+        rig.script
+            .fault(Direction::Output, FaultKind::Lost, "dies at once");
+        thread::sleep(Duration::from_millis(5));
+        events.extend(rig.live.events());
+    }
+    // After 0.25, 0.5, 1, 2 s; two streams each.
+    let times = (rig.script.opened() - opened) / 2;
+    assert!((1..=5).contains(&times), "{times} {events:?}");
+    assert!(!happened(&events, "resumed"), "{events:?}");
+}
+
+#[test]
+fn a_missing_file_is_no_reason_to_stay_lost_at_another_rate() {
+    let folder = folder("gone");
+    let file = folder.join("ir.wav");
+    let origin: Origin = "synth:delay=100ms".parse().unwrap();
+    write_wav(&file, &origin.load(rate(RATE)).unwrap().ir);
+    let irs = ["synth:delay=50ms", file.to_str().unwrap()];
+    let mut rig = Rig::running(setup(&irs), [1, 1], Clocks::One);
+    rig.live.select(1);
+    rig.until("chosen", |status, _| {
+        status.ir.index == 1 && !status.ir.pending
+    });
+    fs::remove_dir_all(folder).unwrap();
+    rig.script.change(|pair| {
+        pair.input.rate = rate(96_000);
+        pair.output.rate = rate(96_000);
+    });
+    rig.script
+        .fault(Direction::Output, FaultKind::Lost, "another rate");
+    let status = rig.until("back", |status, events| {
+        let told = events.iter().any(|event| match &event.what {
+            What::Notice(text) => text.contains("96000 Hz"),
+            _ => false,
+        });
+        status.state == State::Running && happened(events, "resumed") && told
+    });
+    assert!(
+        (9_600..10_500).contains(&status.ir.frames),
+        "{:?}",
+        status.ir
+    );
+}
+
+#[test]
+fn the_counts_before_a_loss_are_told() {
+    let mut rig = Rig::running(setup(&["synth:identity"]), [1, 1], Clocks::One);
+    for _ in 0..10 {
+        rig.script.fault(Direction::Output, FaultKind::Xrun, "");
+    }
+    rig.script.fault(Direction::Output, FaultKind::Lost, "gone");
+    rig.until("told", |_, events| {
+        let xruns = events.iter().map(|event| match event.what {
+            What::Xrun { times, .. } => times,
+            _ => 0,
+        });
+        happened(events, "lost") && xruns.sum::<u64>() == 10
+    });
+}
