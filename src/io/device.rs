@@ -645,15 +645,11 @@ fn whole_frames(channels: u16) -> usize {
 /// Hands out samples as `f32`; those of integers through `scratch`, full scale becoming 1.
 fn input_samples(data: &Data, scratch: &mut [f32], give: &mut dyn FnMut(&[f32])) {
     macro_rules! integers {
-        ($type:ty, $wide:expr, $steps:expr) => {
-            for piece in data
-                .as_slice::<$type>()
-                .unwrap_or(&[])
-                .chunks(scratch.len())
-            {
+        ($type:ty, $wide:expr, $bits:expr) => {
+            let samples = data.as_slice::<$type>().unwrap_or(&[]);
+            for piece in samples.chunks(scratch.len()) {
                 for (to, &from) in scratch.iter_mut().zip(piece) {
-                    // Rounded once, from the double.
-                    *to = ($wide(from) / $steps) as f32;
+                    *to = to_float($wide(from), $bits);
                 }
                 give(&scratch[..piece.len()]);
             }
@@ -661,31 +657,30 @@ fn input_samples(data: &Data, scratch: &mut [f32], give: &mut dyn FnMut(&[f32]))
     }
     match data.sample_format() {
         cpal::SampleFormat::F32 => give(data.as_slice().unwrap_or(&[])),
-        cpal::SampleFormat::I32 => integers!(i32, f64::from, 2f64.powi(31)),
-        cpal::SampleFormat::I24 => integers!(
-            cpal::I24,
-            |x: cpal::I24| f64::from(x.inner()),
-            2f64.powi(23)
-        ),
-        cpal::SampleFormat::I16 => integers!(i16, f64::from, 2f64.powi(15)),
+        cpal::SampleFormat::I32 => {
+            integers!(i32, |x| x, 32);
+        }
+        cpal::SampleFormat::I24 => {
+            integers!(cpal::I24, cpal::I24::inner, 24);
+        }
+        cpal::SampleFormat::I16 => {
+            integers!(i16, i32::from, 16);
+        }
         _ => {}
     }
 }
 
-/// Asks for samples as `f32` and stores them, integers rounded to the nearest and held within
-/// full scale.
+/// Asks for samples as `f32` and stores them as the device has them.
 fn output_samples(data: &mut Data, scratch: &mut [f32], ask: &mut dyn FnMut(&mut [f32])) {
     macro_rules! integers {
-        ($type:ty, $narrow:expr, $steps:expr) => {
-            let most: f64 = $steps - 1.0;
+        ($type:ty, $narrow:expr, $bits:expr) => {
             let samples = data.as_slice_mut::<$type>().unwrap_or(&mut []);
             for piece in samples.chunks_mut(scratch.len()) {
                 let block = &mut scratch[..piece.len()];
                 block.fill(0.0);
                 ask(block);
                 for (to, &from) in piece.iter_mut().zip(block.iter()) {
-                    let value = (f64::from(from) * $steps).round_ties_even();
-                    *to = $narrow(value.clamp(-$steps, most));
+                    *to = $narrow(to_integer(from, $bits));
                 }
             }
         };
@@ -697,20 +692,29 @@ fn output_samples(data: &mut Data, scratch: &mut [f32], ask: &mut dyn FnMut(&mut
             ask(block);
         }
         cpal::SampleFormat::I32 => {
-            integers!(i32, |x: f64| x as i32, 2f64.powi(31));
+            integers!(i32, |x| x, 32);
         }
         cpal::SampleFormat::I24 => {
-            integers!(
-                cpal::I24,
-                |x: f64| cpal::I24::new_unchecked(x as i32),
-                2f64.powi(23)
-            );
+            integers!(cpal::I24, cpal::I24::new_unchecked, 24);
         }
         cpal::SampleFormat::I16 => {
-            integers!(i16, |x: f64| x as i16, 2f64.powi(15));
+            integers!(i16, |x| x as i16, 16);
         }
         _ => {}
     }
+}
+
+/// An integer of so many bits as a share of full scale, rounded once.
+fn to_float(x: i32, bits: u32) -> f32 {
+    (f64::from(x) / f64::from(1u32 << (bits - 1))) as f32
+}
+
+/// The nearest integer of so many bits, held within full scale; NaN is 0.
+fn to_integer(x: f32, bits: u32) -> i32 {
+    let steps = f64::from(1u32 << (bits - 1));
+    (f64::from(x) * steps)
+        .round_ties_even()
+        .clamp(-steps, steps - 1.0) as i32
 }
 
 /// What follows from an error of the host's.
@@ -765,5 +769,61 @@ impl Stream for Open {
 
     fn period(&self) -> Option<usize> {
         self.stream.buffer_size().ok().map(|frames| frames as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_pass_both_ways_unchanged_and_full_scale_holds() {
+        for bits in [16, 24, 32] {
+            let most = i32::MAX >> (32 - bits);
+            for x in [0, 1, -1, 1000, -1000, most / 2, -most - 1] {
+                // 32 bits are more than a float holds.
+                let exact = bits < 32 || x.unsigned_abs() < 1 << 24 || x == i32::MIN;
+                let back = to_integer(to_float(x, bits), bits);
+                assert!(back == x || !exact, "{x} of {bits} bits becomes {back}");
+            }
+            assert_eq!(to_float(-most - 1, bits), -1.0);
+            assert_eq!(to_integer(1.0, bits), most);
+            assert_eq!(to_integer(7.0, bits), most);
+            assert_eq!(to_integer(-7.0, bits), -most - 1);
+            assert_eq!(to_integer(f32::NAN, bits), 0);
+            let step = to_float(1, bits);
+            assert_eq!(to_integer(0.4 * step, bits), 0);
+            assert_eq!(to_integer(0.6 * step, bits), 1);
+        }
+    }
+
+    #[test]
+    fn a_device_is_meant_by_its_number_its_name_or_a_part_that_no_other_has() {
+        let labels = [
+            (1, "Built-in Audio", "hw:0"),
+            (2, "USB Audio", "hw:1"),
+            (5, "USB Audio Pro", "hw:12"),
+        ];
+        let meant = |wanted| meant(&labels, wanted);
+        assert_eq!(meant("5"), Ok(2));
+        assert_eq!(meant("built"), Ok(0));
+        assert_eq!(meant("usb audio"), Ok(1), "the whole name goes first");
+        assert_eq!(meant("HW:1"), Ok(1));
+        assert_eq!(meant("pro"), Ok(2));
+        assert_eq!(meant("audio"), Err(vec![0, 1, 2]));
+        assert_eq!(meant("3"), Err(vec![]));
+        assert_eq!(meant("bluetooth"), Err(vec![]));
+    }
+
+    #[test]
+    fn a_host_that_is_not_there_is_refused_with_those_that_are() {
+        let mut ports = DevicePorts::new(Choice {
+            host: Some("gramophone".to_owned()),
+            ..Choice::default()
+        });
+        let error = ports.find().unwrap_err().to_string();
+        assert!(error.contains("`gramophone`"), "{error}");
+        #[cfg(target_os = "linux")]
+        assert!(error.contains("jack") && error.contains("alsa"), "{error}");
     }
 }
