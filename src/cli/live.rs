@@ -3,10 +3,12 @@
 mod action;
 mod console;
 mod face;
+mod input;
 mod json;
 mod measure;
 mod meter;
 mod osc;
+mod outlet;
 mod screen;
 mod second;
 mod takes;
@@ -31,17 +33,13 @@ use crate::ir::{UnitError, units};
 use crate::run::live::{Live, Recording, Setup, State, Status, What, measure_latency};
 use crate::signal::SampleRate;
 use action::Desk;
-use console::{Console, Ending, Input, Shown};
+use console::{Console, Ending, Shown};
+use input::Input;
 use osc::Remote;
+use outlet::Outlet;
 use screen::Screen;
 use takes::Takes;
 use watch::Watch;
-
-/// Gives the terminal back, should a session have taken it: for whoever has to end the process.
-#[cfg(unix)]
-pub(super) fn leave_the_screen() {
-    screen::leave();
-}
 
 /// Put a microphone through an impulse response, to a loudspeaker.
 #[derive(Debug, clap::Args)]
@@ -428,7 +426,7 @@ fn begin(
     }
     let osc = console.remote.as_ref().map(Remote::address);
     if args.json {
-        let mut out = Box::new(stdout());
+        let mut out = Box::new(Outlet::new(stdout()).map_err(Err)?);
         let written = console::write(&mut out, &json::start(&status, osc));
         console.shown = Shown::Json(out);
         return written.map_err(|error| match error.kind() {
@@ -532,6 +530,8 @@ mod tests {
     use clap::{Args as _, FromArgMatches};
     use std::cell::RefCell;
     use std::fs;
+    use std::io;
+    use std::sync::{Arc, Mutex};
 
     /// A folder that goes with its test.
     pub(super) struct Folder(PathBuf);
@@ -552,6 +552,19 @@ mod tests {
     impl Drop for Folder {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A place to write that others can read.
+    #[derive(Clone, Default)]
+    pub(super) struct Sheet(pub Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sheet {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 

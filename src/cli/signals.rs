@@ -8,6 +8,16 @@ static GRACEFUL: AtomicBool = AtomicBool::new(false);
 /// It was told to.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
+/// What has to be done before the process is ended.
+#[cfg(feature = "live")]
+static BEFORE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
+/// Has this done before the process is ended.
+#[cfg(feature = "live")]
+pub(super) fn before_the_end(leave: fn()) {
+    let _ = BEFORE.set(leave);
+}
+
 /// From now on an interrupt or a request to end removes unfinished files before it ends the
 /// process, and the limit on file sizes is an error like any other.
 #[cfg(unix)]
@@ -28,7 +38,9 @@ pub(super) fn tidy_up_when_told_to_stop() {
                     continue;
                 }
                 #[cfg(feature = "live")]
-                super::live::leave_the_screen();
+                if let Some(before) = BEFORE.get() {
+                    before();
+                }
                 crate::io::remove_parts();
                 let _ = emulate_default_handler(signal);
             }

@@ -11,17 +11,23 @@
 
 mod capture;
 mod clock;
+mod connection;
 mod guard;
 mod library;
+mod outage;
+mod patch;
 mod playback;
 mod probe;
 mod recorder;
 mod reserve;
 mod session;
+mod setup;
+mod shared;
 mod stats;
 mod status;
 mod supervisor;
 mod varispeed;
 
-pub use session::{Live, LiveError, Measured, Setup, measure_latency};
+pub use session::{Live, Measured, measure_latency};
+pub use setup::{LiveError, Setup};
 pub use status::{Counts, Event, Heard, Level, Load, Path, Recording, State, Status, What};

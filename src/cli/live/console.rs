@@ -2,16 +2,15 @@
 //! how it stands goes out.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ratatui::crossterm::event::KeyEvent;
 use serde_json::Value;
 
 use super::action::{self, Action, Desk, Outcome, Session};
 use super::face::{Beside, Face};
-use super::osc::{Remote, Request};
+use super::input::{Input, Request};
+use super::osc::Remote;
 use super::screen::Screen;
 use super::second::Gathered;
 use super::watch::Watch;
@@ -23,21 +22,6 @@ use crate::run::live::{Event, Recording, State, Status, What};
 const LOOK: Duration = Duration::from_millis(50);
 /// Time between two lines.
 const LINE: Duration = Duration::from_secs(1);
-
-/// What comes in from other threads.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// A key was pressed.
-    Key(KeyEvent),
-    /// The terminal has another size.
-    Resized,
-    /// The terminal has gone.
-    Gone,
-    /// A message came.
-    Osc(Request),
-    /// A file has changed.
-    Changed(PathBuf),
-}
 
 /// Where it goes.
 pub(super) enum Shown {
@@ -308,13 +292,12 @@ pub(super) fn write(out: &mut dyn Write, line: &Value) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Fake, Folder, desk, recording};
+    use super::super::tests::{Fake, Folder, Sheet, desk, recording};
     use super::*;
     use crate::io::Origin;
-    use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
     use std::net::UdpSocket;
     use std::sync::mpsc::{SyncSender, sync_channel};
-    use std::sync::{Arc, Mutex};
     use std::thread;
 
     fn console(count: usize, shown: Shown) -> (Console, SyncSender<Input>) {
@@ -388,19 +371,6 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(5));
         drop(console);
         flood.join().unwrap();
-    }
-
-    /// A place to write that others can read.
-    #[derive(Clone, Default)]
-    struct Sheet(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sheet {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
 
 use super::action::{Action, MOST_DB};
-use super::console::Input;
+use super::input::{Input, Request};
 use crate::dsp::control::Bypass;
 use crate::io::Origin;
 use crate::run::live::Status;
@@ -48,15 +48,6 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 /// Whether other machines reach it.
 pub(super) fn is_public(address: &SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
-}
-
-/// What a packet asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Request {
-    /// To do something.
-    Act(Action),
-    /// To tell the sender how things stand.
-    Status(SocketAddr),
 }
 
 /// A socket that listens on a thread of its own.

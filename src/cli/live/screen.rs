@@ -19,8 +19,9 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::{Frame, Terminal};
 
-use super::console::Input;
+use super::input::Input;
 use crate::cli::hush::Hush;
+use crate::cli::signals::before_the_end;
 
 /// The terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -70,6 +71,7 @@ impl Screen {
     pub(super) fn take(inputs: SyncSender<Input>) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
+            before_the_end(leave);
             let told = panic::take_hook();
             // The message is of use only where it can be read.
             panic::set_hook(Box::new(move |info| {

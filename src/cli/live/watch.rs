@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::console::Input;
+use super::input::Input;
 
 /// How long a file must be left alone before it counts as written.
 const QUIET: Duration = Duration::from_millis(200);

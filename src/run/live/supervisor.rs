@@ -5,29 +5,33 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Split};
-use ringbuf::{HeapCons, HeapRb};
 
 use super::capture::Capture;
 use super::clock::Clock;
+use super::connection::{Connection, fault_into, let_go};
 use super::guard::Guard;
 use super::library::{Fit, Library};
+use super::outage::Outage;
+use super::patch::{fit, inputs, speakers};
 use super::playback::{Engine, Follow, Parts, Playback};
 use super::probe::{self, Probe};
 use super::recorder::Recorder;
 use super::reserve::Reserve;
-use super::session::{Command, Front, LiveError, Setup, Shared, sum};
+use super::setup::{LiveError, Setup};
+use super::shared::{Command, Front, Shared, sum};
 use super::stats::{Side, Stats};
 use super::status::{Counts, Heard, Recording, State, What};
 use super::varispeed::Varispeed;
 use crate::dsp::control::{Bypass, Settings};
 use crate::dsp::convolver::MatrixConvolver;
 use crate::dsp::plan::Plan;
-use crate::io::port::{Clocks, Direction, Fault, FaultKind, OnFault, Pair, Port, Ports, Stream};
+use crate::io::port::{Clocks, Direction, FaultKind, Pair, Port, Ports};
 use crate::io::{LoadError, Loaded, Origin, WriteError};
 use crate::ir::ImpulseResponse;
 
@@ -39,21 +43,14 @@ const QUIET: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_millis(1500);
 /// One that was just opened may take longer.
 const SILENCE_AT_FIRST: Duration = Duration::from_secs(3);
-/// Waits between attempts to get a device back: from this one, twice as long each time, up to
-/// that one.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LAST_RETRY: Duration = Duration::from_secs(4);
 /// So long after the devices were opened it is told that no sound passes yet.
 const SLOW: Duration = Duration::from_secs(5);
-/// What a stream may take to close before it is left behind.
-const CLOSING: Duration = Duration::from_millis(1500);
 /// What the sound may take to fade out.
 const FADING: Duration = Duration::from_millis(300);
 /// Seconds of input that fit between the callbacks.
 const RING: f64 = 2.0;
-/// Stamps that wait to be read.
+/// Stamps and faults that wait to be read.
 const STAMPS: usize = 4096;
-/// Faults that wait to be read.
 const FAULTS: usize = 64;
 /// Most seconds of pre-delay, and between the callbacks.
 const MOST_PREDELAY: f64 = 10.0;
@@ -82,35 +79,6 @@ pub(super) struct Supervisor {
     waiting: Option<usize>,
     chosen: usize,
     told: Told,
-}
-
-/// Open streams and what they tell.
-struct Connection {
-    streams: [Box<dyn Stream>; 2],
-    faults: Receiver<(Direction, Fault)>,
-    stats: Arc<Stats>,
-    opened: Duration,
-    heard: Option<HeapCons<f32>>,
-}
-
-struct Outage {
-    since: Instant,
-    attempts: u32,
-    next: Instant,
-    wait: Duration,
-}
-
-impl Outage {
-    /// After another attempt that failed.
-    fn longer(self) -> Self {
-        let wait = (2 * self.wait).min(LAST_RETRY);
-        Self {
-            attempts: self.attempts + 1,
-            next: Instant::now() + wait,
-            wait,
-            ..self
-        }
-    }
 }
 
 /// A response that a thread has loaded.
@@ -490,15 +458,9 @@ impl Supervisor {
     fn lose(&mut self, why: String) {
         self.shared.tell(What::Lost { why });
         self.close();
-        let now = Instant::now();
         // One that opens and dies at once is still the same outage.
         let outage = match self.outage.take() {
-            None => Outage {
-                since: now,
-                attempts: 0,
-                next: now + FIRST_RETRY,
-                wait: FIRST_RETRY,
-            },
+            None => Outage::begin(),
             Some(before) => before.longer(),
         };
         let attempts = outage.attempts;
@@ -510,8 +472,8 @@ impl Supervisor {
     }
 
     fn retry(&mut self) {
-        let due = |outage: &Outage| Instant::now() >= outage.next;
-        if self.connection.is_some() || !self.outage.as_ref().is_some_and(due) {
+        let due = self.outage.as_ref().is_some_and(Outage::is_due);
+        if self.connection.is_some() || !due {
             return;
         }
         // That sound passes again is told when it does.
@@ -831,39 +793,6 @@ impl Supervisor {
     }
 }
 
-/// Closes streams on a thread of their own: some never return.
-fn let_go(streams: Vec<Box<dyn Stream>>) {
-    let (over, closed) = mpsc::channel();
-    let close = move || {
-        drop(streams);
-        let _ = over.send(());
-    };
-    if thread::Builder::new().spawn(close).is_ok() {
-        let _ = closed.recv_timeout(CLOSING);
-    }
-}
-
-/// Counts xruns where they happen; everything else is looked at later.
-fn fault_into(
-    stats: Arc<Stats>,
-    side: Direction,
-    once: bool,
-    told: SyncSender<(Direction, Fault)>,
-) -> OnFault {
-    Box::new(move |fault| match (fault.kind, side) {
-        // Both hear of the same one.
-        (FaultKind::Xrun, Direction::Input) if once => {}
-        (FaultKind::Xrun, Direction::Input) => {
-            stats.input.xruns.fetch_add(1, Relaxed);
-        }
-        (FaultKind::Xrun, Direction::Output) => {
-            stats.output.xruns.fetch_add(1, Relaxed);
-        }
-        // In a storm of faults the first ones tell enough.
-        _ => drop(told.try_send((side, fault))),
-    })
-}
-
 fn heard(library: &Library, index: usize) -> Heard {
     let loaded = library.get(index);
     let ir = loaded.map(|loaded| &loaded.ir);
@@ -874,63 +803,5 @@ fn heard(library: &Library, index: usize) -> Heard {
         frames: ir.map_or(0, ImpulseResponse::frames),
         resampled_from: loaded.and_then(|loaded| loaded.resampled_from()),
         pending: false,
-    }
-}
-
-fn fit(library: &Library, inputs: usize) -> Result<Fit, LiveError> {
-    library.fit(inputs).map_err(|source| LiveError::Build {
-        irs: library.names().join(", "),
-        source,
-    })
-}
-
-/// Channels of the input device that are heard.
-fn inputs(setup: &Setup, pair: &Pair) -> Result<Vec<usize>, LiveError> {
-    let channels = pair.input.channels;
-    let inputs = match &setup.inputs {
-        Some(inputs) => inputs.clone(),
-        None => (0..channels.min(2)).collect(),
-    };
-    check(&inputs, Direction::Input, pair)?;
-    Ok(inputs)
-}
-
-/// For each signal the channels of the output device that play it.
-fn speakers(setup: &Setup, pair: &Pair, signals: usize) -> Result<Vec<Vec<usize>>, LiveError> {
-    let channels = pair.output.channels;
-    let speakers: Vec<Vec<usize>> = match &setup.outputs {
-        Some(outputs) if signals == 1 => vec![outputs.clone()],
-        Some(outputs) if outputs.len() == signals => outputs.iter().map(|&c| vec![c]).collect(),
-        Some(outputs) => {
-            return Err(LiveError::Outputs {
-                given: outputs.len(),
-                made: signals,
-            });
-        }
-        // One signal is heard on both sides.
-        None if signals == 1 => vec![(0..channels.min(2)).collect()],
-        None => (0..signals).map(|c| vec![c]).collect(),
-    };
-    check(&speakers.concat(), Direction::Output, pair)?;
-    Ok(speakers)
-}
-
-fn check(asked: &[usize], direction: Direction, pair: &Pair) -> Result<(), LiveError> {
-    let port = match direction {
-        Direction::Input => &pair.input,
-        Direction::Output => &pair.output,
-    };
-    if asked.is_empty() {
-        let device = port.device.clone();
-        return Err(LiveError::NoChannel { direction, device });
-    }
-    match asked.iter().find(|&&channel| channel >= port.channels) {
-        None => Ok(()),
-        Some(&channel) => Err(LiveError::Channel {
-            direction,
-            device: port.device.clone(),
-            channels: port.channels,
-            asked: channel + 1,
-        }),
     }
 }
