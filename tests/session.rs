@@ -489,8 +489,15 @@ fn a_changed_file_is_loaded_again() {
         write_wav(&file, &ir);
     };
     write("synth:delay=10ms");
-    let mut rig = Rig::running(setup(&[file.to_str().unwrap()]), [1, 1], Clocks::One);
-    let ir = rig.live.status().ir;
+    let mut rig = Rig::new(setup(&[file.to_str().unwrap()]), [1, 1], Clocks::One);
+    let status = rig.until("sound passes, and the silence is told", |status, events| {
+        let told = events.iter().any(|event| match &event.what {
+            What::Notice(text) => text.contains("10.0 ms of silence"),
+            _ => false,
+        });
+        told && status.state == State::Running
+    });
+    let ir = status.ir;
     assert_eq!(ir.resampled_from, Some(rate(44_100)));
     write("synth:delay=20ms");
     rig.live.reload();

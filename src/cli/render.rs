@@ -168,7 +168,7 @@ fn swap(text: &str) -> Result<SwapArg, UnitError> {
 fn load(origin: &Origin, rate: SampleRate, quiet: bool) -> Result<Loaded, Failure> {
     let loaded = origin.load(rate)?;
     if !quiet && origin.file().is_some() {
-        note_of_silence(&loaded).inspect(|note| tell(format!("note: {note}")));
+        loaded.note().inspect(|note| tell(format!("note: {note}")));
     }
     Ok(loaded)
 }
@@ -301,21 +301,6 @@ fn same_file(a: &Path, b: &Path) -> bool {
         return a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino());
     }
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// An IR whose sound begins late delays everything; people take it for a fault if nobody tells.
-pub(super) fn note_of_silence(loaded: &Loaded) -> Option<String> {
-    let name = loaded.ir.name();
-    match loaded.silence {
-        None => Some(format!(
-            "{name}: the impulse response is silent, and so is the result"
-        )),
-        Some(silence) if silence >= 5e-3 => Some(format!(
-            "{name}: begins with {:.1} ms of silence, kept as pre-delay",
-            1e3 * silence
-        )),
-        Some(_) => None,
-    }
 }
 
 /// Everything but the sample type is settled.

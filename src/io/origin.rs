@@ -118,6 +118,22 @@ impl Loaded {
         })
     }
 
+    /// What people would take for a fault if nobody told: a response whose sound begins late
+    /// delays everything, and a silent one silences it.
+    pub fn note(&self) -> Option<String> {
+        let name = self.ir.name();
+        match self.silence {
+            None => Some(format!(
+                "{name}: the impulse response is silent, and so is the result"
+            )),
+            Some(silence) if silence >= 5e-3 => Some(format!(
+                "{name}: begins with {:.1} ms of silence, kept as pre-delay",
+                1e3 * silence
+            )),
+            Some(_) => None,
+        }
+    }
+
     /// The rate it was resampled from, if it was.
     pub fn resampled_from(&self) -> Option<SampleRate> {
         Some(self.measured.0).filter(|&from| from != self.ir.rate())

@@ -342,6 +342,7 @@ impl Supervisor {
             .for_each(|n| self.shared.tell(n));
         self.told.notices.extend(notices);
         self.tell_change(&pair);
+        self.tell_note();
         self.told.counts = Counts::default();
         self.told.running = false;
         self.told.slow = false;
@@ -372,6 +373,21 @@ impl Supervisor {
             heard: heard_back,
         });
         Ok(())
+    }
+
+    /// Says, once, what is surprising about the chosen response; a recipe is what it says.
+    fn tell_note(&mut self) {
+        let file = self.library.origin(self.chosen).and_then(Origin::file);
+        let note = self
+            .library
+            .get(self.chosen)
+            .and_then(|loaded| loaded.note());
+        if let (Some(_), Some(note)) = (file, note)
+            && !self.told.notices.contains(&note)
+        {
+            self.told.notices.push(note.clone());
+            self.shared.tell(What::Notice(note));
+        }
     }
 
     /// Says so where devices have come back otherwise than they went.
@@ -645,6 +661,7 @@ impl Supervisor {
             }
         }
         self.chosen = index;
+        self.tell_note();
         let heard = heard(&self.library, index);
         {
             let mut front = self.shared.front();
