@@ -796,3 +796,31 @@ fn the_counts_before_a_loss_are_told() {
         happened(events, "lost") && xruns.sum::<u64>() == 10
     });
 }
+
+#[test]
+fn the_latest_of_many_wishes_counts() {
+    let folder = folder("wishes");
+    let file = folder.join("ir.wav");
+    let origin: Origin = "synth:delay=20ms".parse().unwrap();
+    write_wav(&file, &origin.load(rate(RATE)).unwrap().ir);
+    let irs = ["synth:identity", file.to_str().unwrap()];
+    let mut rig = Rig::running(setup(&irs), [1, 1], Clocks::One);
+    for _ in 0..300 {
+        rig.live.select(1);
+        rig.live.reload();
+    }
+    rig.live.select(0);
+    let wished = Instant::now();
+    let mut after = Vec::new();
+    while wished.elapsed() < Duration::from_millis(600) {
+        rig.pass(0.02, 240);
+        thread::sleep(Duration::from_millis(5));
+        after.extend(rig.live.events());
+    }
+    let status = rig.live.status();
+    assert_eq!((status.ir.index, status.ir.pending), (0, false));
+    // Not one load for each wish.
+    let heard = after.iter().filter(|event| event.what.name() == "response");
+    assert!(heard.count() < 300, "{}", after.len());
+    fs::remove_dir_all(folder).unwrap();
+}

@@ -74,8 +74,9 @@ pub(super) struct Supervisor {
     /// The recording that ended last.
     recorded: Option<Recording>,
     loads: (Sender<Load>, Receiver<Load>),
-    /// A thread loads a response; what was wished for meanwhile.
+    /// A thread loads a response, which nobody wants any more; what was wished for meanwhile.
     loading: bool,
+    unwanted: bool,
     waiting: Option<usize>,
     chosen: usize,
     told: Told,
@@ -156,6 +157,7 @@ impl Supervisor {
             recorded: None,
             loads: mpsc::channel(),
             loading: false,
+            unwanted: false,
             waiting: None,
             chosen: 0,
             told: Told {
@@ -585,10 +587,7 @@ impl Supervisor {
             return self.load(index);
         }
         self.waiting = None;
-        if self.loading {
-            // What is on its way is not wanted any more.
-            self.waiting = Some(index);
-        }
+        self.unwanted = self.loading;
         let loaded = self.library.get(index).cloned();
         self.take(index, loaded);
     }
@@ -597,6 +596,7 @@ impl Supervisor {
     fn load(&mut self, index: usize) {
         self.shared.front().ir.pending = true;
         if self.loading {
+            self.unwanted = true;
             self.waiting = Some(index);
             return;
         }
@@ -621,8 +621,12 @@ impl Supervisor {
 
     fn loaded(&mut self, load: Load) {
         self.loading = false;
+        let unwanted = mem::take(&mut self.unwanted);
         if let Some(index) = self.waiting.take() {
-            return self.select(index);
+            return self.load(index);
+        }
+        if unwanted {
+            return;
         }
         match load.loaded {
             // The device came back at another rate meanwhile.
