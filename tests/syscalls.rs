@@ -25,10 +25,11 @@ mod linux {
     const CHILD: &str = "--in-the-child";
 
     /// What the audio thread does once system calls are forbidden.
-    const CASES: [(&str, fn()); 4] = [
+    const CASES: [(&str, fn()); 5] = [
         ("a convolver", plain),
         ("a controlled convolver", controlled),
         ("a controlled matrix", matrix),
+        ("both callbacks of a live session", callbacks),
         ("a system call", forbidden),
     ];
 
@@ -57,17 +58,32 @@ mod linux {
         Command::new(this).args([CHILD, name]).status().unwrap()
     }
 
-    /// From here on, a system call of this thread kills the process.
+    /// From here on, a system call of this thread kills the process; but not a look at the clock,
+    /// which is no system call where the kernel lends its page for it.
     fn forbid() {
-        let kill = libc::sock_filter {
-            code: (libc::BPF_RET | libc::BPF_K) as u16,
+        let step = |code: u32, jf: u8, k: u32| libc::sock_filter {
+            code: code as u16,
             jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_KILL_PROCESS,
+            jf,
+            k,
         };
-        let mut filter = [kill];
+        let mut filter = [
+            // The call's number lies at the beginning.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            step(
+                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+                1,
+                libc::SYS_clock_gettime as u32,
+            ),
+            step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+            step(
+                libc::BPF_RET | libc::BPF_K,
+                0,
+                libc::SECCOMP_RET_KILL_PROCESS,
+            ),
+        ];
         let program = libc::sock_fprog {
-            len: 1,
+            len: filter.len() as u16,
             filter: filter.as_mut_ptr(),
         };
         // SAFETY: the program outlives the calls; both change nothing but this thread's rights.
@@ -202,6 +218,187 @@ mod linux {
         while matrix.drain(&mut output) > 0 {}
         matrix.reset();
         done();
+    }
+
+    /// While sound begins, passes, starves, overflows, is swapped, recorded and ends.
+    #[cfg(feature = "live")]
+    fn callbacks() {
+        live::callbacks();
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn callbacks() {
+        exit(0);
+    }
+
+    #[cfg(feature = "live")]
+    mod live {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        use std::sync::mpsc::{Sender, channel};
+        use std::sync::{Arc, Mutex};
+        use std::time::Duration;
+
+        use faltung::SampleRate;
+        use faltung::io::SampleFormat;
+        use faltung::io::port::{
+            Clocks, DeviceError, Moment, OnFault, OnInput, OnOutput, Pair, Port, Ports, Stream,
+        };
+        use faltung::run::live::{Live, Setup, Status, What};
+
+        use super::{done, forbid, noise, watch};
+
+        /// Devices whose callbacks are called by hand, on the thread that may call nothing else.
+        struct Given {
+            clocks: Clocks,
+            now: Arc<AtomicU64>,
+            input: Sender<OnInput>,
+            output: Sender<OnOutput>,
+        }
+
+        struct Still;
+
+        impl Stream for Still {
+            fn start(&self) -> Result<(), DeviceError> {
+                Ok(())
+            }
+            fn period(&self) -> Option<usize> {
+                None
+            }
+        }
+
+        impl Ports for Given {
+            fn find(&mut self) -> Result<Pair, DeviceError> {
+                let port = Port {
+                    host: String::new(),
+                    device: String::new(),
+                    rate: SampleRate::new(48_000).unwrap(),
+                    channels: 2,
+                    period: None,
+                    format: SampleFormat::F32,
+                };
+                Ok(Pair {
+                    input: port.clone(),
+                    output: port,
+                    clocks: self.clocks,
+                    lockstep: false,
+                    notices: Vec::new(),
+                })
+            }
+            fn open_input(
+                &mut self,
+                on_input: OnInput,
+                _: OnFault,
+            ) -> Result<Box<dyn Stream>, DeviceError> {
+                self.input.send(on_input).unwrap();
+                Ok(Box::new(Still))
+            }
+            fn open_output(
+                &mut self,
+                on_output: OnOutput,
+                _: OnFault,
+            ) -> Result<Box<dyn Stream>, DeviceError> {
+                self.output.send(on_output).unwrap();
+                Ok(Box::new(Still))
+            }
+            fn now(&self) -> Duration {
+                Duration::from_nanos(self.now.load(Ordering::Relaxed))
+            }
+        }
+
+        pub fn callbacks() {
+            let (one, mut call_one) = session(Clocks::One);
+            let (two, mut call_two) = session(Clocks::Two);
+            let lives = [one, two];
+            let (last, mut wishes) = (lives.clone(), 0);
+            watch(
+                move || {
+                    wishes += 1;
+                    for (index, live) in lives.iter().enumerate() {
+                        let live = live.lock().unwrap();
+                        live.select(wishes % 2);
+                        live.set_mix((wishes % 11) as f64 / 10.0);
+                        live.status();
+                        if wishes == 1 {
+                            let name = format!("faltung-{}-{index}.wav", std::process::id());
+                            live.record(Some(std::env::temp_dir().join(name)));
+                        }
+                    }
+                },
+                move || {
+                    for live in last.iter() {
+                        let live = live.lock().unwrap();
+                        live.record(None);
+                        std::thread::sleep(Duration::from_millis(300));
+                        for event in live.events() {
+                            if let What::Recorded(recording) = event.what {
+                                assert!(recording.frames > 0);
+                                std::fs::remove_file(recording.path).unwrap();
+                            }
+                        }
+                        let Status {
+                            clocks,
+                            counts,
+                            fill,
+                            ..
+                        } = live.status();
+                        println!("{clocks:?} {counts:?}");
+                        // Otherwise nothing was tried.
+                        if counts.starved == 0 || counts.nonfinite == 0 || fill == 0.0 {
+                            std::process::exit(3);
+                        }
+                    }
+                },
+            );
+            forbid();
+            for round in 0..3_000 {
+                // Either side pauses now and then.
+                let (record, play) = (round % 700 < 650, round % 900 < 860);
+                call_one(record, play);
+                call_two(record, play);
+                for _ in 0..20_000 {
+                    std::hint::spin_loop();
+                }
+            }
+            done();
+        }
+
+        /// A session, and a round of its callbacks.
+        fn session(clocks: Clocks) -> (Arc<Mutex<Live>>, impl FnMut(bool, bool)) {
+            let now = Arc::new(AtomicU64::new(0));
+            let (input, inputs) = channel();
+            let (output, outputs) = channel();
+            let ports = Given {
+                clocks,
+                now: now.clone(),
+                input,
+                output,
+            };
+            let irs = ["synth:room", "synth:plate"];
+            let setup = Setup {
+                irs: irs.map(|ir| ir.parse().unwrap()).into(),
+                ..Setup::default()
+            };
+            let live = Live::start(setup, Box::new(ports)).unwrap();
+            let (mut on_input, mut on_output) = (inputs.recv().unwrap(), outputs.recv().unwrap());
+            let mut block = noise(2 * 240);
+            block[7] = f32::NAN;
+            let mut out = noise(2 * 240);
+            let round = move |record: bool, play: bool| {
+                let step = 5_000_000;
+                let at = Duration::from_nanos(now.fetch_add(step, Ordering::Relaxed) + step);
+                let moment = Moment {
+                    at,
+                    ..Moment::default()
+                };
+                if record {
+                    on_input(&block, moment);
+                }
+                if play {
+                    on_output(&mut out, moment);
+                }
+            };
+            (Arc::new(Mutex::new(live)), round)
+        }
     }
 
     fn forbidden() {

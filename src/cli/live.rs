@@ -568,6 +568,18 @@ mod tests {
         }
     }
 
+    /// A reader who has gone.
+    pub(super) struct Left;
+
+    impl io::Write for Left {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     /// How a session might stand.
     pub(super) fn status() -> Status {
         let port = Port {

@@ -137,6 +137,16 @@ fn decibels(db: f64) -> String {
     format!("{:.1} dB", if rounded == 0.0 { 0.0 } else { rounded })
 }
 
+/// A gain as a factor, in dB; with the polarity it turns.
+fn gain(factor: f64) -> String {
+    let db = decibels(20.0 * factor.abs().log10());
+    if factor < 0.0 {
+        format!("{db} inverted")
+    } else {
+        db
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

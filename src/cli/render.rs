@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, decibels, print, tell};
+use super::{Failure, decibels, gain, print, tell};
 use crate::dsp::control::Swap;
 use crate::dsp::mode::Mode;
 use crate::dsp::routing::{Routing, StereoOrder};
@@ -548,11 +548,9 @@ struct Settled {
 
 /// A factor in dB, with a word for what dB cannot say.
 fn factor(factor: f64) -> String {
-    let db = decibels(20.0 * factor.abs().log10());
     match factor {
         0.0 => "off".to_owned(),
-        f if f < 0.0 => format!("{db} inverted"),
-        _ => db,
+        _ => gain(factor),
     }
 }
 

@@ -104,23 +104,21 @@ fn open_host(id: HostId) -> Result<cpal::Host, String> {
 }
 
 fn list(host: &cpal::Host) -> Result<Vec<DeviceInfo>, String> {
-    let defaults = [
-        host.default_input_device().and_then(|d| d.id().ok()),
-        host.default_output_device().and_then(|d| d.id().ok()),
-    ];
+    let defaults = [Direction::Input, Direction::Output]
+        .map(|way| default_device(host, way).and_then(|device| device.id().ok()));
     let devices = host.devices().map_err(|error| error.to_string())?;
     let infos: Vec<DeviceInfo> = devices
         .enumerate()
         .map(|(k, device)| {
-            let id = device.id().ok();
+            let own = device.id().ok();
             let side = |direction: Direction| {
-                let is_default = id.is_some() && defaults[direction as usize] == id;
+                let is_default = own.is_some() && defaults[direction as usize] == own;
                 side(&device, direction, is_default)
             };
             DeviceInfo {
                 number: k + 1,
                 name: name(&device),
-                id: id.as_ref().map_or(String::new(), |id| id.id().to_owned()),
+                id: id(&device),
                 input: side(Direction::Input),
                 output: side(Direction::Output),
             }
@@ -159,6 +157,28 @@ fn configs(device: &cpal::Device, direction: Direction) -> Vec<cpal::SupportedSt
     .unwrap_or_default()
 }
 
+fn id(device: &cpal::Device) -> String {
+    device.id().map_or(String::new(), |id| id.id().to_owned())
+}
+
+fn default_device(host: &cpal::Host, way: Direction) -> Option<cpal::Device> {
+    match way {
+        Direction::Input => host.default_input_device(),
+        Direction::Output => host.default_output_device(),
+    }
+}
+
+/// Lowest and highest rates, each pair once.
+fn rates(configs: &[cpal::SupportedStreamConfigRange]) -> Vec<(u32, u32)> {
+    let pairs = configs.iter();
+    let mut rates: Vec<_> = pairs
+        .map(|c| (c.min_sample_rate(), c.max_sample_rate()))
+        .collect();
+    rates.sort_unstable();
+    rates.dedup();
+    rates
+}
+
 fn suggested(
     device: &cpal::Device,
     direction: Direction,
@@ -172,12 +192,7 @@ fn suggested(
 fn side(device: &cpal::Device, direction: Direction, default: bool) -> Option<Side> {
     let configs = configs(device, direction);
     let channels = configs.iter().map(|c| usize::from(c.channels())).max()?;
-    let mut rates: Vec<_> = configs
-        .iter()
-        .map(|c| (c.min_sample_rate(), c.max_sample_rate()))
-        .collect();
-    rates.sort_unstable();
-    rates.dedup();
+    let rates = rates(&configs);
     let ranges = configs.iter().filter_map(|c| range(c.buffer_size()));
     let periods = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let spoken = |format: &SampleFormat| {
@@ -295,11 +310,7 @@ impl DevicePorts {
             direction: way,
         };
         let Some(wanted) = wanted else {
-            let default = match way {
-                Direction::Input => host.default_input_device(),
-                Direction::Output => host.default_output_device(),
-            };
-            return default.ok_or_else(none);
+            return default_device(host, way).ok_or_else(none);
         };
         let devices = host.devices().map_err(|error| DeviceError::HostGone {
             host: name_of_host(),
@@ -318,7 +329,7 @@ impl DevicePorts {
             .map(|(k, device)| Candidate {
                 number: k + 1,
                 name: name(&device),
-                id: device.id().map_or(String::new(), |id| id.id().to_owned()),
+                id: id(&device),
                 device,
             })
             .collect();
@@ -405,18 +416,13 @@ impl DevicePorts {
             .iter()
             .filter(|c| usize::from(c.channels()) == channels && c.contains_rate(rate))
             .collect();
-        let rates = || {
-            let mut rates: Vec<_> = configs
-                .iter()
-                .map(|c| (c.min_sample_rate(), c.max_sample_rate()))
-                .collect();
-            rates.sort_unstable();
-            rates.dedup();
+        let offered = || {
             let text = |(low, high): (u32, u32)| match low == high {
                 true => format!("{low} Hz"),
                 false => format!("{low} to {high} Hz"),
             };
-            rates.into_iter().map(text).collect::<Vec<_>>().join(", ")
+            let rates = rates(&configs).into_iter().map(text);
+            rates.collect::<Vec<_>>().join(", ")
         };
         let chosen = FORMATS.into_iter().find_map(|format| {
             let speaks =
@@ -425,7 +431,7 @@ impl DevicePorts {
         });
         let Some((format, config)) = chosen else {
             return Err(match fitting.is_empty() {
-                true => refuse(format!("{rate} Hz with {channels} channels"), rates()),
+                true => refuse(format!("{rate} Hz with {channels} channels"), offered()),
                 false => refuse(
                     "none of the formats f32, i32, i24, i16".to_owned(),
                     "others only".to_owned(),
@@ -450,7 +456,7 @@ impl DevicePorts {
         let port = Port {
             host: host.to_owned(),
             device: title.clone(),
-            rate: SampleRate::new(rate).map_err(|error| refuse(error.to_string(), rates()))?,
+            rate: SampleRate::new(rate).map_err(|error| refuse(error.to_string(), offered()))?,
             channels,
             period: Some(period as usize),
             format,
@@ -532,9 +538,9 @@ impl Ports for DevicePorts {
             (0, &input, &self.choice.input),
             (1, &output, &self.choice.output),
         ] {
-            let id = device.id().ok().filter(|id| !id.id().is_empty());
-            if let (Some(id), Some(_)) = (id, wanted) {
-                self.known[known] = Some(id.id().to_owned());
+            let id = Some(id(device)).filter(|id| !id.is_empty());
+            if wanted.is_some() {
+                self.known[known] = id.or(self.known[known].take());
             }
         }
         let mut notices = Vec::new();

@@ -292,7 +292,7 @@ pub(super) fn write(out: &mut dyn Write, line: &Value) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Fake, Folder, Sheet, desk, recording};
+    use super::super::tests::{Fake, Folder, Left, Sheet, desk, recording};
     use super::*;
     use crate::io::Origin;
     use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -395,15 +395,6 @@ mod tests {
 
     #[test]
     fn a_reader_who_leaves_ends_it_quietly() {
-        struct Left;
-        impl Write for Left {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let (mut console, _inputs) = console(1, Shown::Json(Box::new(Left)));
         let ending = console.run(&Fake::new(), None, never).unwrap();
         assert_eq!(ending, Ending::Gone);

@@ -14,6 +14,7 @@ use super::action::KEYS;
 use super::meter::{FLOOR, Meter};
 use super::second::Gathered;
 use super::words;
+use crate::cli::gain;
 use crate::dsp::control::Bypass;
 use crate::run::live::{Event, Level, Load, State, Status};
 
@@ -185,8 +186,8 @@ impl Face {
         let mut sound = format!(
             "mix {}   gain {}   bypass {}",
             words::percent(status.mix),
-            words::gain(status.gain),
-            words::bypass(status.bypass),
+            gain(status.gain),
+            status.bypass,
         );
         sound += &match status.guard_db {
             Some(db) => format!("   guard {:.1} dB", if db == 0.0 { 0.0 } else { db }),

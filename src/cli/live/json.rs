@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::words;
 use crate::io::port::{Clocks, Port};
 use crate::run::live::{Event, Heard, Level, Path, Recording, State, Status, What};
 
@@ -155,7 +154,7 @@ pub(super) fn status(status: &Status, osc_ignored: Option<u64>) -> Value {
         "ir": response(&status.ir),
         "mix": number(status.mix),
         "gain_db": db(status.gain),
-        "bypass": words::bypass(status.bypass),
+        "bypass": status.bypass.to_string(),
         "guard_db": status.guard_db.map(number),
         "recording": status.recording.as_ref().map(recording),
         "osc_ignored": osc_ignored,

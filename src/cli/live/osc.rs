@@ -277,12 +277,7 @@ fn switch(arg: &OscType) -> Option<bool> {
 
 fn bypass(arg: &OscType) -> Option<Bypass> {
     match arg {
-        OscType::String(word) => match word.as_str() {
-            "off" => Some(Bypass::Off),
-            "trails" => Some(Bypass::Trails),
-            "cut" => Some(Bypass::Cut),
-            _ => None,
-        },
+        OscType::String(word) => word.parse().ok(),
         other => Some(match switch(other)? {
             true => Bypass::Trails,
             false => Bypass::Off,
@@ -316,7 +311,7 @@ fn report(status: &Status) -> OscPacket {
         ),
         ("mix", vec![float(status.mix)]),
         ("gain", vec![float(20.0 * status.gain.abs().log10())]),
-        ("bypass", vec![text(super::words::bypass(status.bypass))]),
+        ("bypass", vec![text(&status.bypass.to_string())]),
         (
             "load",
             vec![

@@ -88,7 +88,7 @@ impl Drop for Outlet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Sheet;
+    use super::super::tests::{Left, Sheet};
     use super::*;
     use std::time::Instant;
 
@@ -131,15 +131,6 @@ mod tests {
 
     #[test]
     fn a_reader_who_has_left_is_noticed() {
-        struct Left;
-        impl Write for Left {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let mut outlet = Outlet::new(Left).unwrap();
         let begun = Instant::now();
         loop {

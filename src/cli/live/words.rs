@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::meter;
-use crate::cli::decibels;
+use crate::cli::gain;
 use crate::dsp::control::Bypass;
 use crate::io::port::{Clocks, Port};
 use crate::run::live::{Heard, Level, Path, State, Status, What};
@@ -23,26 +23,8 @@ pub(super) fn clock(time: Duration) -> String {
     }
 }
 
-/// A gain as a factor, in dB; with the polarity it turns.
-pub(super) fn gain(factor: f64) -> String {
-    let db = decibels(20.0 * factor.abs().log10());
-    if factor < 0.0 {
-        format!("{db} inverted")
-    } else {
-        db
-    }
-}
-
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
-}
-
-pub(super) fn bypass(bypass: Bypass) -> &'static str {
-    match bypass {
-        Bypass::Off => "off",
-        Bypass::Trails => "trails",
-        Bypass::Cut => "cut",
-    }
 }
 
 pub(super) fn state(state: State) -> String {
@@ -188,7 +170,7 @@ pub(super) fn line(status: &Status) -> String {
     words.push(format!("mix {}", percent(status.mix)));
     words.push(format!("gain {}", gain(status.gain)));
     if status.bypass != Bypass::Off {
-        words.push(format!("bypass {}", bypass(status.bypass)));
+        words.push(format!("bypass {}", status.bypass));
     }
     if let Some(db) = status.guard_db.filter(|db| *db < -0.05) {
         words.push(format!("guard {db:.1} dB"));

@@ -1,6 +1,8 @@
 //! What a `Control` and its audio half share: parcels in both directions and a few numbers.
 
+use std::fmt;
 use std::ops::Deref;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
@@ -22,6 +24,31 @@ pub enum Bypass {
     /// The input comes out as it is, delayed by the latency, and nothing else. The convolver
     /// listens on, so that it is warm when the bypass ends.
     Cut,
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bypass::Off => "off",
+            Bypass::Trails => "trails",
+            Bypass::Cut => "cut",
+        })
+    }
+}
+
+impl FromStr for Bypass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Bypass::Off),
+            "trails" => Ok(Bypass::Trails),
+            "cut" => Ok(Bypass::Cut),
+            _ => Err(format!(
+                "unknown bypass `{text}`; there are off, trails and cut"
+            )),
+        }
+    }
 }
 
 impl Bypass {

@@ -24,6 +24,15 @@ struct Entry {
     loaded: Option<Arc<Loaded>>,
 }
 
+impl Entry {
+    fn name(&self) -> String {
+        match &self.loaded {
+            Some(loaded) => loaded.ir.name().to_owned(),
+            None => self.origin.to_string(),
+        }
+    }
+}
+
 impl Library {
     /// Loads all of them.
     pub fn new(origins: &[Origin], rate: SampleRate) -> Result<Self, LoadError> {
@@ -92,11 +101,11 @@ impl Library {
     }
 
     pub fn names(&self) -> Vec<String> {
-        let name = |entry: &Entry| match &entry.loaded {
-            Some(loaded) => loaded.ir.name().to_owned(),
-            None => entry.origin.to_string(),
-        };
-        self.entries.iter().map(name).collect()
+        self.entries.iter().map(Entry::name).collect()
+    }
+
+    pub fn name(&self, index: usize) -> String {
+        self.entries[index].name()
     }
 
     fn loaded(&self) -> impl Iterator<Item = &ImpulseResponse> {

@@ -2,7 +2,7 @@
 
 use super::library::{Fit, Library};
 use super::setup::{LiveError, Setup};
-use crate::io::port::{Direction, Pair};
+use crate::io::port::{Direction, Port};
 
 /// The routing for all responses.
 pub(super) fn fit(library: &Library, inputs: usize) -> Result<Fit, LiveError> {
@@ -13,23 +13,23 @@ pub(super) fn fit(library: &Library, inputs: usize) -> Result<Fit, LiveError> {
 }
 
 /// Channels of the input device that are heard.
-pub(super) fn inputs(setup: &Setup, pair: &Pair) -> Result<Vec<usize>, LiveError> {
-    let channels = pair.input.channels;
+pub(super) fn inputs(setup: &Setup, port: &Port) -> Result<Vec<usize>, LiveError> {
+    let channels = port.channels;
     let inputs = match &setup.inputs {
         Some(inputs) => inputs.clone(),
         None => (0..channels.min(2)).collect(),
     };
-    check(&inputs, Direction::Input, pair)?;
+    check(&inputs, Direction::Input, port)?;
     Ok(inputs)
 }
 
 /// For each signal the channels of the output device that play it.
 pub(super) fn speakers(
     setup: &Setup,
-    pair: &Pair,
+    port: &Port,
     signals: usize,
 ) -> Result<Vec<Vec<usize>>, LiveError> {
-    let channels = pair.output.channels;
+    let channels = port.channels;
     let speakers: Vec<Vec<usize>> = match &setup.outputs {
         Some(outputs) if signals == 1 => vec![outputs.clone()],
         Some(outputs) if outputs.len() == signals => outputs.iter().map(|&c| vec![c]).collect(),
@@ -43,15 +43,11 @@ pub(super) fn speakers(
         None if signals == 1 => vec![(0..channels.min(2)).collect()],
         None => (0..signals).map(|c| vec![c]).collect(),
     };
-    check(&speakers.concat(), Direction::Output, pair)?;
+    check(&speakers.concat(), Direction::Output, port)?;
     Ok(speakers)
 }
 
-fn check(asked: &[usize], direction: Direction, pair: &Pair) -> Result<(), LiveError> {
-    let port = match direction {
-        Direction::Input => &pair.input,
-        Direction::Output => &pair.output,
-    };
+fn check(asked: &[usize], direction: Direction, port: &Port) -> Result<(), LiveError> {
     if asked.is_empty() {
         let device = port.device.clone();
         return Err(LiveError::NoChannel { direction, device });

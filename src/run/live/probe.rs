@@ -5,14 +5,24 @@
 //! sequence, whose correlation with itself is a single peak (Rife and Vanderkooy, "Transfer-Function
 //! Measurement with Maximum-Length Sequences", JAES 37(6), 1989).
 
-use ringbuf::HeapProd;
-use ringbuf::traits::{Observer, Producer};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::dsp::clip::convolve;
 use crate::dsp::mode::Mode;
+use crate::signal::SampleRate;
 
 /// Frames of a burst: one period of a sequence of order 11.
 const BURST: usize = 2047;
+/// Seconds from burst to burst.
+const PERIOD: f64 = 1.0;
+/// How often what comes back is looked at.
+const TICK: Duration = Duration::from_millis(20);
 /// Level of the burst: -12 dB of full scale.
 const LEVEL: f32 = 0.25;
 /// A burst that is found stands out from everything else by this factor.
@@ -30,17 +40,26 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Bursts at the beginning of every `period` frames; what comes back, all channels summed,
-    /// goes to `heard`.
-    pub fn new(inputs: usize, outputs: usize, period: usize, heard: HeapProd<f32>) -> Self {
-        Self {
+    /// For so many bursts, one at the beginning of every period; what comes back, all channels
+    /// summed, can be had from the other end.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        rate: SampleRate,
+        bursts: usize,
+    ) -> (Self, HeapCons<f32>) {
+        let period = rate.frames(PERIOD);
+        // A few more than are wanted: the first come before sound passes.
+        let (heard, from) = HeapRb::new(period * (bursts + 8)).split();
+        let probe = Self {
             burst: burst(),
             period,
             at: 0,
             inputs,
             outputs,
             heard,
-        }
+        };
+        (probe, from)
     }
 
     /// One block, interleaved.
@@ -70,9 +89,44 @@ fn burst() -> Vec<f32> {
     (0..BURST).map(step).collect()
 }
 
+/// The round trips of bursts in frames, from when sound passes on; fewer where some do not come
+/// back.
+pub(super) fn round_trips(
+    mut heard: HeapCons<f32>,
+    running: &AtomicBool,
+    rate: SampleRate,
+    bursts: usize,
+) -> Vec<f64> {
+    let period = rate.frames(PERIOD);
+    let mut found = Vec::new();
+    let mut stretch: Vec<f32> = Vec::with_capacity(period);
+    let mut sound = 0;
+    let end = Instant::now() + Duration::from_secs_f64(PERIOD * (bursts + 6) as f64);
+    while found.len() < bursts && sound < bursts + 3 && Instant::now() < end {
+        thread::sleep(TICK);
+        let running = running.load(Relaxed);
+        while let Some(sample) = heard.try_pop() {
+            stretch.push(sample);
+            if stretch.len() < period {
+                continue;
+            }
+            // The first whole stretch after the beginning may have begun before it.
+            if running {
+                sound += 1;
+            }
+            if sound > 1 {
+                found.extend(find(&stretch));
+            }
+            stretch.clear();
+        }
+    }
+    found.truncate(bursts);
+    found
+}
+
 /// Frames after which the burst comes back in what was heard from its beginning on, with a
 /// fraction; none where it cannot be told from the rest.
-pub(super) fn find(heard: &[f32]) -> Option<f64> {
+fn find(heard: &[f32]) -> Option<f64> {
     let mut reversed = burst();
     reversed.reverse();
     let full = convolve(heard, &reversed, Mode::Full).ok()?;
@@ -102,8 +156,6 @@ pub(super) fn find(heard: &[f32]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringbuf::HeapRb;
-    use ringbuf::traits::{Consumer, Split};
 
     #[test]
     fn the_burst_is_as_often_high_as_low_but_for_one() {
@@ -114,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_delay_is_found_in_noise_and_at_a_low_level_either_polarity() {
-        let (heard, mut back) = HeapRb::new(1 << 15).split();
-        let mut probe = Probe::new(1, 2, 24_000, heard);
+        let rate = SampleRate::new(24_000).unwrap();
+        let (mut probe, mut back) = Probe::new(1, 2, rate, 1);
         let delay = 1234;
         let mut line = std::collections::VecDeque::from(vec![0.0f32; delay]);
         let mut noise = 1u32;

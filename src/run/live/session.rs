@@ -32,7 +32,7 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.front().state = State::Stopped;
+        self.0.front().status.state = State::Stopped;
     }
 }
 
@@ -88,7 +88,7 @@ impl Live {
     pub fn set_mix(&self, mix: f64) {
         let mut front = self.shared.front();
         if mix.is_finite() {
-            front.mix = mix.clamp(0.0, 1.0);
+            front.status.mix = mix.clamp(0.0, 1.0);
         }
         front.hand_over();
     }
@@ -97,7 +97,7 @@ impl Live {
     pub fn set_gain(&self, gain: f64) {
         let mut front = self.shared.front();
         if (gain as f32).is_finite() {
-            front.gain = gain;
+            front.status.gain = gain;
         }
         front.hand_over();
     }
@@ -105,7 +105,7 @@ impl Live {
     /// Takes the convolver out of the way of the sound, or back.
     pub fn bypass(&self, bypass: Bypass) {
         let mut front = self.shared.front();
-        front.bypass = bypass;
+        front.status.bypass = bypass;
         front.hand_over();
     }
 
@@ -120,7 +120,7 @@ impl Live {
     pub fn stop(self) -> (Status, Vec<Event>) {
         let begun = Instant::now();
         self.order(Command::Stop);
-        let records = self.shared.front().recording.is_some();
+        let records = self.shared.front().status.recording.is_some();
         let patience = if records {
             PATIENCE_RECORDING
         } else {

@@ -1,6 +1,7 @@
 //! What a live session tells of itself: how it stands, and what has happened.
 
 use std::fmt;
+use std::ops::Add;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,6 +114,26 @@ impl Counts {
     /// Frames that were lost or left out.
     pub fn lost_frames(&self) -> u64 {
         self.starved_frames + self.overflowed_frames + self.skipped_frames
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    /// What two connections counted together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            input_xruns: self.input_xruns + other.input_xruns,
+            output_xruns: self.output_xruns + other.output_xruns,
+            starved: self.starved + other.starved,
+            starved_frames: self.starved_frames + other.starved_frames,
+            overflowed_frames: self.overflowed_frames + other.overflowed_frames,
+            skipped_frames: self.skipped_frames + other.skipped_frames,
+            nonfinite: self.nonfinite + other.nonfinite,
+            clipped: self.clipped + other.clipped,
+            caught: self.caught + other.caught,
+            reconnects: self.reconnects + other.reconnects,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringbuf::HeapRb;
-use ringbuf::traits::{Consumer, Split};
+use ringbuf::traits::Split;
 
 use super::capture::Capture;
 use super::clock::Clock;
@@ -24,9 +24,9 @@ use super::probe::{self, Probe};
 use super::recorder::Recorder;
 use super::reserve::Reserve;
 use super::setup::{LiveError, Setup};
-use super::shared::{Command, Front, Shared, sum};
+use super::shared::{Command, Front, Shared};
 use super::stats::{Side, Stats};
-use super::status::{Counts, Heard, Recording, State, What};
+use super::status::{Counts, Heard, Load, Path, Recording, State, Status, What};
 use super::varispeed::Varispeed;
 use crate::dsp::control::{Bypass, Settings};
 use crate::dsp::convolver::MatrixConvolver;
@@ -55,8 +55,6 @@ const FAULTS: usize = 64;
 /// Most seconds of pre-delay, and between the callbacks.
 const MOST_PREDELAY: f64 = 10.0;
 const MOST_FILL: f64 = 0.8;
-/// Seconds from burst to burst when the latency is measured.
-const BURST: f64 = 1.0;
 
 /// A session's own thread.
 pub(super) struct Supervisor {
@@ -73,19 +71,28 @@ pub(super) struct Supervisor {
     outage: Option<Outage>,
     /// The recording that ended last.
     recorded: Option<Recording>,
-    loads: (Sender<Load>, Receiver<Load>),
-    /// A thread loads a response, which nobody wants any more; what was wished for meanwhile.
-    loading: bool,
-    unwanted: bool,
-    waiting: Option<usize>,
+    loads: (Sender<Arrival>, Receiver<Arrival>),
+    /// A thread loads a response; what shall be done when it has.
+    loading: Option<Then>,
     chosen: usize,
     told: Told,
 }
 
 /// A response that a thread has loaded.
-struct Load {
+struct Arrival {
     index: usize,
     loaded: Result<Loaded, LoadError>,
+}
+
+/// What follows when a response has been loaded.
+#[derive(Clone, Copy)]
+enum Then {
+    /// It is heard.
+    Take,
+    /// Nobody wants it any more.
+    Forget,
+    /// Another one is wanted meanwhile.
+    Load(usize),
 }
 
 /// What was told last, and when.
@@ -95,6 +102,16 @@ struct Told {
     running: bool,
     slow: bool,
     notices: Vec<String>,
+}
+
+impl Told {
+    /// Tells what is worth telling once.
+    fn once(&mut self, shared: &Shared, notice: &str) {
+        if !self.notices.iter().any(|told| told == notice) {
+            self.notices.push(notice.to_owned());
+            shared.tell(What::Notice(notice.to_owned()));
+        }
+    }
 }
 
 impl Supervisor {
@@ -121,29 +138,38 @@ impl Supervisor {
         }
         let pair = ports.find()?;
         let library = Library::new(&setup.irs, pair.output.rate)?;
-        let inputs = inputs(&setup, &pair)?.len();
-        let fit = fit(&library, inputs)?;
-        let front = Front {
+        let fit = fit(&library, inputs(&setup, &pair.input)?.len())?;
+        let guard = setup.guard && probe.is_none();
+        let status = Status {
             state: State::Starting,
-            clocks: setup.clocks.unwrap_or(pair.clocks),
-            pair,
+            time: Duration::ZERO,
+            input: pair.input.clone(),
+            output: pair.output.clone(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             routing: String::new(),
-            engine_latency: 0.0,
-            resampler_delay: 0.0,
-            stats: Arc::new(Stats::new(0, 0)),
-            control: None,
-            past: Counts::default(),
-            worst_load: 0.0,
+            clocks: pair.clocks,
+            latency: Path::default(),
+            fill: 0.0,
+            target: 0.0,
+            drift_ppm: None,
+            load: Load::default(),
+            input_levels: Vec::new(),
+            output_levels: Vec::new(),
+            counts: Counts::default(),
             last_dropout: None,
-            guard: setup.guard && probe.is_none(),
-            irs: Vec::new(),
+            guard_db: guard.then_some(0.0),
+            irs: library.names(),
             ir: heard(&library, 0),
             mix: setup.mix,
             gain: setup.gain,
             bypass: Bypass::Off,
             recording: None,
+        };
+        let front = Front {
+            status,
+            stats: Arc::new(Stats::new(0, 0)),
+            control: None,
         };
         let mut supervisor = Self {
             ports,
@@ -156,9 +182,7 @@ impl Supervisor {
             outage: None,
             recorded: None,
             loads: mpsc::channel(),
-            loading: false,
-            unwanted: false,
-            waiting: None,
+            loading: None,
             chosen: 0,
             told: Told {
                 counts: Counts::default(),
@@ -169,7 +193,7 @@ impl Supervisor {
             },
             setup,
         };
-        supervisor.connect()?;
+        supervisor.open(pair)?;
         let recording = supervisor.setup.record.clone();
         let begun = recording.map_or(Ok(()), |path| supervisor.begin_recording(path));
         if let Err(error) = begun {
@@ -192,7 +216,7 @@ impl Supervisor {
                 Ok(Command::Select(index)) => self.select(index),
                 Ok(Command::Add(origin)) => {
                     let index = self.library.add(origin);
-                    self.shared.front().irs = self.library.names();
+                    self.shared.front().status.irs = self.library.names();
                     self.load(index);
                 }
                 Ok(Command::Reload) => self.load(self.chosen),
@@ -205,18 +229,23 @@ impl Supervisor {
         self.record(None);
         {
             let mut front = self.shared.front();
-            front.recording = self.recorded.take();
-            front.state = State::Stopped;
+            front.status.recording = self.recorded.take();
+            front.status.state = State::Stopped;
         }
         let _ = over.send(());
         self.close();
     }
 
-    /// Finds the devices, builds both halves, and lets them run.
+    /// Finds the devices and opens them.
     fn connect(&mut self) -> Result<(), LiveError> {
         let pair = self.ports.find()?;
+        self.open(pair)
+    }
+
+    /// Builds both halves for these devices, opens them and lets them run.
+    fn open(&mut self, pair: Pair) -> Result<(), LiveError> {
         let (input, output) = (&pair.input, &pair.output);
-        let inputs = inputs(&self.setup, &pair)?;
+        let inputs = inputs(&self.setup, input)?;
         self.library.at(output.rate, self.chosen)?;
         self.fit = fit(&self.library, inputs.len())?;
         let clocks = match input.rate == output.rate {
@@ -224,15 +253,13 @@ impl Supervisor {
             false => Clocks::Two,
         };
         let signals = self.fit.outputs;
-        let speakers = speakers(&self.setup, &pair, signals)?;
+        let speakers = speakers(&self.setup, output, signals)?;
         let stats = Arc::new(Stats::new(inputs.len(), signals));
         let (in_rate, out_rate) = (f64::from(input.rate.hz()), f64::from(output.rate.hz()));
 
         let (engine, control, heard_back, latency) = match self.probe {
             Some(bursts) => {
-                let period = (BURST * out_rate) as usize;
-                let (to, from) = HeapRb::new(period * (bursts + 8)).split();
-                let probe = Probe::new(inputs.len(), signals, period, to);
+                let (probe, from) = Probe::new(inputs.len(), signals, output.rate, bursts);
                 (Engine::Probe(probe), None, Some(from), 0)
             }
             None => {
@@ -335,14 +362,9 @@ impl Supervisor {
             return Err(error.into());
         }
 
-        let mut notices = pair.notices.clone();
-        notices.retain(|notice| !self.told.notices.contains(notice));
-        notices
-            .iter()
-            .cloned()
-            .map(What::Notice)
-            .for_each(|n| self.shared.tell(n));
-        self.told.notices.extend(notices);
+        for notice in &pair.notices {
+            self.told.once(&self.shared, notice);
+        }
         self.tell_change(&pair);
         self.tell_note();
         self.told.counts = Counts::default();
@@ -350,21 +372,25 @@ impl Supervisor {
         self.told.slow = false;
         {
             let mut front = self.shared.front();
-            front.pair = pair;
-            // What the device says when it is open counts for more.
-            front.pair.input.period = from.period().or(front.pair.input.period);
-            front.pair.output.period = to.period().or(front.pair.output.period);
-            front.state = State::Starting;
-            front.clocks = clocks;
-            front.inputs = inputs;
-            front.outputs = speakers.concat();
-            front.routing = self.fit.routing.to_string();
-            front.engine_latency = latency as f64;
-            front.resampler_delay = resampler_delay;
             front.stats = stats.clone();
             front.control = control;
-            front.irs = self.library.names();
-            front.ir = heard(&self.library, self.chosen);
+            let now = &mut front.status;
+            (now.input, now.output) = (pair.input, pair.output);
+            // What the device says when it is open counts for more.
+            now.input.period = from.period().or(now.input.period);
+            now.output.period = to.period().or(now.output.period);
+            now.state = State::Starting;
+            now.clocks = clocks;
+            now.inputs = inputs;
+            now.outputs = speakers.concat();
+            now.routing = self.fit.routing.to_string();
+            now.latency = Path {
+                resampler: resampler_delay * out_rate / in_rate,
+                engine: latency as f64,
+                ..Path::default()
+            };
+            now.irs = self.library.names();
+            now.ir = heard(&self.library, self.chosen);
             front.hand_over();
         }
         self.connection = Some(Connection {
@@ -384,17 +410,14 @@ impl Supervisor {
             .library
             .get(self.chosen)
             .and_then(|loaded| loaded.note());
-        if let (Some(_), Some(note)) = (file, note)
-            && !self.told.notices.contains(&note)
-        {
-            self.told.notices.push(note.clone());
-            self.shared.tell(What::Notice(note));
+        if let (Some(_), Some(note)) = (file, note) {
+            self.told.once(&self.shared, &note);
         }
     }
 
     /// Says so where devices have come back otherwise than they went.
     fn tell_change(&self, new: &Pair) {
-        let old = self.shared.front().pair.clone();
+        let old = self.shared.front().status.clone();
         let words = |port: &Port| format!("{}, {}, {} ch", port.device, port.rate, port.channels);
         for (way, old, new) in [
             (Direction::Input, &old.input, &new.input),
@@ -439,10 +462,7 @@ impl Supervisor {
                 FaultKind::Lost => lost = lost.or(Some(format!("{side} device: {}", fault.text))),
                 FaultKind::Notice | FaultKind::Xrun => {
                     let notice = format!("{side} device: {}", fault.text);
-                    if !self.told.notices.contains(&notice) {
-                        self.told.notices.push(notice.clone());
-                        self.shared.tell(What::Notice(notice));
-                    }
+                    self.told.once(&self.shared, &notice);
                 }
             }
         }
@@ -483,8 +503,8 @@ impl Supervisor {
         };
         let attempts = outage.attempts;
         let mut front = self.shared.front();
-        front.state = State::Lost { attempts };
-        front.last_dropout = Some(self.shared.time());
+        front.status.state = State::Lost { attempts };
+        front.status.last_dropout = Some(self.shared.time());
         drop(front);
         self.outage = Some(outage);
     }
@@ -501,7 +521,7 @@ impl Supervisor {
             let outage = outage.longer();
             let (attempts, after) = (outage.attempts, outage.wait);
             self.outage = Some(outage);
-            self.shared.front().state = State::Lost { attempts };
+            self.shared.front().status.state = State::Lost { attempts };
             let why = error.to_string();
             self.shared.tell(What::Retry { why, after });
         }
@@ -514,12 +534,12 @@ impl Supervisor {
         };
         let stats = &connection.stats;
         if stats.running.load(Relaxed) && !mem::replace(&mut self.told.running, true) {
-            self.shared.front().state = State::Running;
+            self.shared.front().status.state = State::Running;
             let outage = self.outage.take();
             let what = match outage {
                 None => What::Started,
                 Some(outage) => {
-                    self.shared.front().past.reconnects += 1;
+                    self.shared.front().status.counts.reconnects += 1;
                     let after = outage.since.elapsed();
                     What::Resumed { after }
                 }
@@ -544,7 +564,7 @@ impl Supervisor {
         self.told.counts = new;
         if new.dropouts() > old.dropouts() {
             let time = self.shared.time();
-            self.shared.front().last_dropout = Some(time);
+            self.shared.front().status.last_dropout = Some(time);
         }
         let tell = |more: u64, what: &dyn Fn(u64) -> What| {
             if more > 0 {
@@ -586,18 +606,16 @@ impl Supervisor {
         if file.is_some() || self.library.get(index).is_none() {
             return self.load(index);
         }
-        self.waiting = None;
-        self.unwanted = self.loading;
+        self.loading = self.loading.and(Some(Then::Forget));
         let loaded = self.library.get(index).cloned();
         self.take(index, loaded);
     }
 
     /// Loads a response on a thread of its own, one at a time; the latest wish counts.
     fn load(&mut self, index: usize) {
-        self.shared.front().ir.pending = true;
-        if self.loading {
-            self.unwanted = true;
-            self.waiting = Some(index);
+        self.shared.front().status.ir.pending = true;
+        if let Some(then) = &mut self.loading {
+            *then = Then::Load(index);
             return;
         }
         let Some(origin) = self.library.origin(index).cloned() else {
@@ -606,36 +624,31 @@ impl Supervisor {
         let (rate, done) = (self.library.rate(), self.loads.0.clone());
         let load = move || {
             let loaded = origin.load(rate);
-            let _ = done.send(Load { index, loaded });
+            let _ = done.send(Arrival { index, loaded });
         };
         match thread::Builder::new().spawn(load) {
-            Ok(_) => self.loading = true,
+            Ok(_) => self.loading = Some(Then::Take),
             Err(error) => self.refuse(error.to_string()),
         }
     }
 
     fn refuse(&self, why: String) {
-        self.shared.front().ir.pending = false;
+        self.shared.front().status.ir.pending = false;
         self.shared.tell(What::ResponseFailed { why });
     }
 
-    fn loaded(&mut self, load: Load) {
-        self.loading = false;
-        let unwanted = mem::take(&mut self.unwanted);
-        if let Some(index) = self.waiting.take() {
-            return self.load(index);
-        }
-        if unwanted {
-            return;
-        }
-        match load.loaded {
+    fn loaded(&mut self, arrival: Arrival) {
+        let Arrival { index, loaded } = arrival;
+        match (self.loading.take(), loaded) {
+            (Some(Then::Load(other)), _) => self.load(other),
+            (Some(Then::Forget), _) => {}
             // The device came back at another rate meanwhile.
-            Ok(loaded) if loaded.ir.rate() != self.library.rate() => self.load(load.index),
-            Ok(loaded) => {
-                let before = self.library.put(load.index, Some(Arc::new(loaded)));
-                self.take(load.index, before);
+            (_, Ok(loaded)) if loaded.ir.rate() != self.library.rate() => self.load(index),
+            (_, Ok(loaded)) => {
+                let before = self.library.put(index, Some(Arc::new(loaded)));
+                self.take(index, before);
             }
-            Err(error) => self.refuse(error.to_string()),
+            (_, Err(error)) => self.refuse(error.to_string()),
         }
     }
 
@@ -669,8 +682,8 @@ impl Supervisor {
         let heard = heard(&self.library, index);
         {
             let mut front = self.shared.front();
-            front.irs = self.library.names();
-            front.ir = heard.clone();
+            front.status.irs = self.library.names();
+            front.status.ir = heard.clone();
         }
         self.shared.tell(What::Response(heard));
     }
@@ -678,9 +691,9 @@ impl Supervisor {
     /// Whether all responses fit the devices.
     fn would_fit(&self) -> Result<(), LiveError> {
         let front = self.shared.front();
-        let inputs = inputs(&self.setup, &front.pair)?;
+        let inputs = inputs(&self.setup, &front.status.input)?;
         let fit = fit(&self.library, inputs.len())?;
-        speakers(&self.setup, &front.pair, fit.outputs).map(drop)
+        speakers(&self.setup, &front.status.output, fit.outputs).map(drop)
     }
 
     /// Longer than was planned for, or other channels: the convolver is built anew.
@@ -700,13 +713,13 @@ impl Supervisor {
     }
 
     fn begin_recording(&mut self, path: PathBuf) -> Result<(), WriteError> {
-        let rate = self.shared.front().pair.output.rate;
+        let rate = self.shared.front().status.output.rate;
         let signals = self.fit.outputs;
         self.recorded = None;
         self.recorder
             .start(&path, rate, signals, self.setup.replace)?;
         self.shared.tell(What::RecordingStarted { path });
-        self.shared.front().recording = self.recorder.status();
+        self.shared.front().status.recording = self.recorder.status();
         Ok(())
     }
 
@@ -739,7 +752,7 @@ impl Supervisor {
         while let Some(what) = self.recorder.poll() {
             self.shared.tell(what);
         }
-        self.shared.front().recording = self.recorder.status();
+        self.shared.front().status.recording = self.recorder.status();
     }
 
     /// Asks for silence and waits until it is heard.
@@ -753,7 +766,7 @@ impl Supervisor {
         while !stats.silent.load(Relaxed) && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
         }
-        let rate = f64::from(self.shared.front().pair.output.rate.hz());
+        let rate = f64::from(self.shared.front().status.output.rate.hz());
         let played = Duration::from_secs_f64((stats.output.delay.get() / rate).clamp(0.0, 0.25));
         thread::sleep(played);
     }
@@ -766,10 +779,10 @@ impl Supervisor {
         };
         {
             let mut front = self.shared.front();
-            let counts = connection.stats.counts();
-            front.past = sum(front.past, counts);
+            let now = &mut front.status;
+            now.counts = now.counts + connection.stats.counts();
             let worst = connection.stats.load().worst_ever;
-            front.worst_load = front.worst_load.max(worst);
+            now.load.worst_ever = now.load.worst_ever.max(worst);
             front.stats = Arc::new(Stats::new(0, 0));
             front.control = None;
         }
@@ -778,39 +791,12 @@ impl Supervisor {
 
     /// The round trips of bursts, once sound passes.
     pub fn measure(&mut self, bursts: usize) -> Vec<f64> {
-        let rate = f64::from(self.shared.front().pair.output.rate.hz());
-        let period = (BURST * rate) as usize;
-        let Some(connection) = &mut self.connection else {
-            return Vec::new();
-        };
-        let Some(mut heard) = connection.heard.take() else {
-            return Vec::new();
-        };
-        let stats = connection.stats.clone();
-        let mut found = Vec::new();
-        let mut stretch: Vec<f32> = Vec::with_capacity(period);
-        let mut sound = 0;
-        let end = Instant::now() + Duration::from_secs_f64(BURST * (bursts + 6) as f64);
-        while found.len() < bursts && sound < bursts + 3 && Instant::now() < end {
-            thread::sleep(TICK);
-            let running = stats.running.load(Relaxed);
-            while let Some(sample) = heard.try_pop() {
-                stretch.push(sample);
-                if stretch.len() < period {
-                    continue;
-                }
-                // The first whole stretch after the beginning may have begun before it.
-                if running {
-                    sound += 1;
-                }
-                if sound > 1 {
-                    found.extend(probe::find(&stretch));
-                }
-                stretch.clear();
-            }
-        }
-        found.truncate(bursts);
-        found
+        let rate = self.shared.front().status.output.rate;
+        let connection = self.connection.as_mut();
+        let heard = connection.and_then(|c| Some((c.heard.take()?, c.stats.clone())));
+        heard.map_or_else(Vec::new, |(heard, stats)| {
+            probe::round_trips(heard, &stats.running, rate, bursts)
+        })
     }
 }
 
@@ -819,7 +805,7 @@ fn heard(library: &Library, index: usize) -> Heard {
     let ir = loaded.map(|loaded| &loaded.ir);
     Heard {
         index,
-        name: library.names().swap_remove(index),
+        name: library.name(index),
         channels: ir.map_or(0, ImpulseResponse::channel_count),
         frames: ir.map_or(0, ImpulseResponse::frames),
         resampled_from: loaded.and_then(|loaded| loaded.resampled_from()),
