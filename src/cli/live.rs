@@ -17,21 +17,21 @@ mod words;
 
 use std::io::stdout;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::choice::Devices;
 use super::signals::Graceful;
 use super::{Failure, tell};
 use crate::dsp::control::{Bypass, Swap};
 use crate::dsp::plan::Latency;
 use crate::io::Origin;
-use crate::io::device::{Choice, DevicePorts};
+use crate::io::device::DevicePorts;
 use crate::io::port::Clocks;
 use crate::ir::{UnitError, units};
 use crate::run::live::{Live, Recording, Setup, State, Status, What, measure_latency};
-use crate::signal::SampleRate;
 use action::Desk;
 use console::{Console, Ending, Shown};
 use input::Input;
@@ -45,38 +45,13 @@ use watch::Watch;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Impulse responses: WAV files, or `synth:` and a recipe (see `faltung ir list`); the first
+    /// Impulse responses: files, or `synth:` and a recipe (see `faltung ir list`); the first
     /// is heard first
     #[arg(value_name = "IR", required_unless_present = "measure_latency")]
     irs: Vec<PathBuf>,
 
-    /// Sound server or driver: `jack`, `alsa`, `pulseaudio` [default: the system's]
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
-
-    /// Microphone: a part of its name that no other has, or its number
-    #[arg(long, value_name = "DEVICE")]
-    input: Option<String>,
-
-    /// Loudspeaker, likewise
-    #[arg(long, value_name = "DEVICE")]
-    output: Option<String>,
-
-    /// Sample rate of the devices: `48k` [default: theirs]
-    #[arg(short, long, value_parser = super::ir::rate)]
-    rate: Option<SampleRate>,
-
-    /// Frames that a device hands over at a time [default: its own]
-    #[arg(short, long, value_name = "FRAMES", value_parser = period)]
-    period: Option<usize>,
-
-    /// Channels of the microphone that are heard, from 1: `1,2` or `1-4`
-    #[arg(long, value_name = "LIST", value_parser = channels)]
-    in_ch: Option<Channels>,
-
-    /// Channels of the loudspeaker that are played, likewise
-    #[arg(long, value_name = "LIST", value_parser = channels)]
-    out_ch: Option<Channels>,
+    #[command(flatten)]
+    devices: Devices,
 
     /// Share of the convolved sound; the rest is the input itself: `30%`
     #[arg(long, default_value = "100%", value_parser = units::fraction)]
@@ -177,71 +152,6 @@ Examples:
   faltung live hall.wav --duration 10s --json > log
   faltung live --measure-latency";
 
-/// Channels from 0, in the order given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Channels(Vec<usize>);
-
-impl Channels {
-    /// Channels that a device must have.
-    fn least(list: &Option<Self>) -> usize {
-        let list = list.as_ref().map(|list| list.0.as_slice());
-        list.and_then(|list| list.iter().max())
-            .map_or(1, |&last| last + 1)
-    }
-}
-
-/// The highest channel that can be named; no device is known to have so many.
-const MOST_CHANNELS: usize = 1024;
-
-/// `1,2`, `3-6`, `1,3-4`: from 1, each once.
-fn channels(text: &str) -> Result<Channels, String> {
-    let mut list = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<usize>().ok();
-        let (Some(first), Some(last)) = (number(first), number(last)) else {
-            return Err(format!(
-                "`{text}` is no list of channels; write for example 1,2 or 1-4"
-            ));
-        };
-        if first == 0 {
-            return Err(format!("`{text}`: channels are counted from 1"));
-        }
-        if last < first {
-            return Err(format!(
-                "`{text}`: {first}-{last} runs backwards; write {last}-{first}, or each channel"
-            ));
-        }
-        if last > MOST_CHANNELS {
-            return Err(format!(
-                "`{text}`: there is no channel {last}; at most {MOST_CHANNELS} are looked for"
-            ));
-        }
-        list.extend(first - 1..last);
-    }
-    let mut sorted = list.clone();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!(
-            "`{text}`: channel {} is named twice; name each once",
-            pair[0] + 1
-        )),
-        None => Ok(Channels(list)),
-    }
-}
-
-/// Longer ones are no live sound any more.
-const MOST_PERIOD: usize = 8192;
-
-fn period(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(frames @ 1..=MOST_PERIOD) => Ok(frames),
-        _ => Err(format!(
-            "`{text}` is no number of frames from 1 to {MOST_PERIOD}; write for example 256"
-        )),
-    }
-}
-
 fn clocks(text: &str) -> Result<Clocks, String> {
     match text {
         "one" | "1" => Ok(Clocks::One),
@@ -278,21 +188,21 @@ impl Args {
     fn setup(&self) -> Result<Setup, Failure> {
         let mut irs = Vec::with_capacity(self.irs.len());
         for ir in &self.irs {
-            if ir == Path::new("-") {
+            let origin = Origin::new(ir)?;
+            if origin.reads_stdin() {
                 return Err(Failure::usage(
                     "a live session loads responses more than once, which `-`, the standard input, does not allow; give a file",
                 ));
             }
-            irs.push(Origin::new(ir)?);
+            irs.push(origin);
         }
         if irs.is_empty() {
             irs.push("synth:identity".parse()?);
         }
-        let list = |list: &Option<Channels>| list.as_ref().map(|list| list.0.clone());
         Ok(Setup {
             irs,
-            inputs: list(&self.in_ch),
-            outputs: list(&self.out_ch),
+            inputs: self.devices.inputs(),
+            outputs: self.devices.outputs(),
             mix: self.mix,
             gain: self.gain,
             predelay: self.predelay,
@@ -310,15 +220,7 @@ impl Args {
     }
 
     fn ports(&self) -> Box<DevicePorts> {
-        Box::new(DevicePorts::new(Choice {
-            host: self.host.clone(),
-            input: self.input.clone(),
-            output: self.output.clone(),
-            rate: self.rate,
-            period: self.period,
-            inputs: Channels::least(&self.in_ch),
-            outputs: Channels::least(&self.out_ch),
-        }))
+        Box::new(DevicePorts::new(self.devices.choice()))
     }
 
     fn remote(&self, inputs: &SyncSender<Input>) -> Result<Option<Remote>, Failure> {
@@ -396,10 +298,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn watch(console: &mut Console, inputs: &SyncSender<Input>) {
     match Watch::new(inputs.clone()) {
         Ok(mut watch) => {
-            let files = console.desk.origins.iter().filter_map(Origin::file);
+            let files = console.desk.origins.iter().flat_map(Origin::files);
             for file in files {
-                if let Err(error) = watch.add(file) {
-                    console.notes.push(console::unwatched(file, &error));
+                if let Err(error) = watch.add(&file) {
+                    console.notes.push(console::unwatched(&file, &error));
                 }
             }
             console.watch = Some(watch);
@@ -526,11 +428,13 @@ mod tests {
     use crate::io::SampleFormat;
     use crate::io::port::Port;
     use crate::run::live::{Counts, Event, Heard, Level, Load, Path as Delay, What};
+    use crate::signal::SampleRate;
     use action::Session;
     use clap::{Args as _, FromArgMatches};
     use std::cell::RefCell;
     use std::fs;
     use std::io;
+    use std::path::Path;
     use std::sync::{Arc, Mutex};
 
     /// A folder that goes with its test.
@@ -734,36 +638,6 @@ mod tests {
         let command = Args::augment_args(clap::Command::new("live"));
         let words = std::iter::once("live").chain(line.split_whitespace());
         Args::from_arg_matches(&command.try_get_matches_from(words)?)
-    }
-
-    #[test]
-    fn channels_are_counted_from_one_and_named_once() {
-        assert_eq!(channels("1,2"), Ok(Channels(vec![0, 1])));
-        assert_eq!(channels("3, 1"), Ok(Channels(vec![2, 0])));
-        assert_eq!(channels("1-4"), Ok(Channels(vec![0, 1, 2, 3])));
-        assert_eq!(channels("5,1-2"), Ok(Channels(vec![4, 0, 1])));
-        for (wrong, hint) in [
-            ("0", "from 1"),
-            ("0-2", "from 1"),
-            ("1,1", "twice"),
-            ("1-3,2", "twice"),
-            ("4-2", "2-4"),
-            ("", "1,2"),
-            ("1,", "1,2"),
-            ("-1", "1,2"),
-            ("left", "1,2"),
-            ("1-99999999999", "1024"),
-        ] {
-            let error = channels(wrong).unwrap_err();
-            assert!(error.contains(&format!("`{wrong}`")), "{error}");
-            assert!(error.contains(hint), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_least_channels_follow_from_the_highest_one_named() {
-        assert_eq!(Channels::least(&None), 1);
-        assert_eq!(Channels::least(&Some(Channels(vec![3, 1]))), 4);
     }
 
     #[test]

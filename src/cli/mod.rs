@@ -1,5 +1,7 @@
 //! Commands: one file each, with `Args` and `run`. They speak to people and hold no algorithm.
 
+#[cfg(feature = "live")]
+mod choice;
 mod convolve;
 #[cfg(feature = "live")]
 mod devices;
@@ -120,6 +122,13 @@ fn tell(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "faltung: {line}");
 }
 
+/// What was assumed of a response, a line each.
+fn note(notes: &[String], quiet: bool) {
+    for note in notes.iter().filter(|_| !quiet) {
+        tell(format!("note: {note}"));
+    }
+}
+
 /// Result text on the standard output; a reader who leaves early is no failure.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -135,6 +144,12 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fai
 fn decibels(db: f64) -> String {
     let rounded = (db * 10.0).round() / 10.0;
     format!("{:.1} dB", if rounded == 0.0 { 0.0 } else { rounded })
+}
+
+/// What the host's names and the files' names must not do to a terminal.
+#[cfg(feature = "live")]
+fn clean(text: &str) -> String {
+    text.replace(char::is_control, "?")
 }
 
 /// A gain as a factor, in dB; with the polarity it turns.

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{Failure, note, print};
 use crate::dsp::plan::{Latency, Outline, Plan};
 use crate::dsp::routing::Routing;
-use crate::ir::{ImpulseResponse, Recipe};
+use crate::io::Origin;
+use crate::ir::ImpulseResponse;
 use crate::signal::SampleRate;
 
 /// Show how an impulse response would be convolved
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Impulse response: a WAV file, or `synth:` and a recipe (see `faltung ir list`)
+    /// Impulse response: a file, or `synth:` and a recipe (see `faltung ir list`)
     #[arg(value_name = "IR")]
     ir: PathBuf,
 
@@ -22,7 +23,8 @@ pub(super) struct Args {
     #[arg(short, long, value_parser = super::ir::rate)]
     rate: Option<SampleRate>,
 
-    /// Input channels [default: 2 for four IR channels, else as many as the IR has]
+    /// Input channels [default: 2 for four IR channels, 8 for HeSuVi's 7 and 14, else as many
+    /// as the IR has]
     #[arg(long, value_name = "N")]
     inputs: Option<usize>,
 
@@ -49,43 +51,56 @@ Examples:
   faltung plan synth:cathedral -r 44.1k --latency 256";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let recipe = args.ir.to_str().and_then(|ir| ir.strip_prefix("synth:"));
-    let ir = match recipe {
-        Some(recipe) => {
-            let rate = args.rate.map_or_else(|| SampleRate::new(48_000), Ok)?;
-            recipe.parse::<Recipe>()?.render(rate)?
-        }
-        None => ImpulseResponse::read(&args.ir)?,
-    };
-    let rate = args.rate.unwrap_or(ir.rate());
-    let ir = ir.resample(rate)?;
-    let irs = ir.channel_count();
-    let inputs = args.inputs.unwrap_or(if irs == 4 { 2 } else { irs });
-    let routing = Routing::for_channels(inputs, irs)?;
-    let latency = match args.latency {
-        0 => Latency::Zero,
-        frames => Latency::AtMost(frames),
-    };
-    let plan = Plan::new(ir.frames()).with_latency(latency);
-    let outline = if args.double {
-        plan.outline::<f64>(inputs, irs, &routing)?
-    } else {
-        plan.outline::<f32>(inputs, irs, &routing)?
-    };
+    let origin = Origin::new(&args.ir)?;
+    let made_at = args.rate.map_or_else(|| SampleRate::new(48_000), Ok)?;
+    let loaded = origin.load_as_it_is(made_at)?;
+    note(&loaded.notes(), origin.file().is_none());
+    let rate = args.rate.unwrap_or(loaded.ir.rate());
+    let ir = loaded.at(rate)?.ir;
+    let (routing, outline) = outline(&ir, args.inputs, args.latency, args.double)?;
     if args.json {
         print(|out| writeln!(out, "{}", to_json(&ir, &routing, &outline)))
     } else {
-        let (name, frames) = (ir.name(), ir.frames());
+        let (name, frames, irs) = (ir.name(), ir.frames(), ir.channel_count());
         print(|out| {
             writeln!(
                 out,
                 "{name}: {frames} frames at {rate}, {irs} ch; {routing}"
             )?;
             writeln!(out, "{outline}")?;
-            let load = outline.ns_per_frame() * f64::from(rate.hz()) / 1e7;
+            let load = load(&outline, rate);
             writeln!(out, "load      about {load:.2} % of one core at {rate}")
         })
     }
+}
+
+/// How a response would be convolved at its own rate, with a stream of so many channels (2 for four
+/// IR channels, 8 for HeSuVi's 7 and 14, else as many as the IR has, where it is not said) and so many frames of latency.
+pub(super) fn outline(
+    ir: &ImpulseResponse,
+    inputs: Option<usize>,
+    latency: usize,
+    double: bool,
+) -> Result<(Routing, Outline), Failure> {
+    let irs = ir.channel_count();
+    let inputs = inputs.unwrap_or(Routing::usual_inputs(irs));
+    let routing = Routing::for_channels(inputs, irs)?;
+    let latency = match latency {
+        0 => Latency::Zero,
+        frames => Latency::AtMost(frames),
+    };
+    let plan = Plan::new(ir.frames()).with_latency(latency);
+    let outline = if double {
+        plan.outline::<f64>(inputs, irs, &routing)?
+    } else {
+        plan.outline::<f32>(inputs, irs, &routing)?
+    };
+    Ok((routing, outline))
+}
+
+/// Per cent of one core that it takes at a rate.
+pub(super) fn load(outline: &Outline, rate: SampleRate) -> f64 {
+    outline.ns_per_frame() * f64::from(rate.hz()) / 1e7
 }
 
 fn to_json(ir: &ImpulseResponse, routing: &Routing, outline: &Outline) -> serde_json::Value {

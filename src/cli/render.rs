@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, decibels, gain, print, tell};
+use super::{Failure, decibels, gain, note, print, tell};
 use crate::dsp::control::Swap;
 use crate::dsp::mode::Mode;
 use crate::dsp::routing::{Routing, StereoOrder};
-use crate::io::{Loaded, Origin, SampleFormat, Sink, Spec, WavSink, WavSource, WriteError};
+use crate::io::{FileSource, Loaded, Origin, SampleFormat, Sink, Spec, WavSink, WriteError};
 use crate::ir::{ImpulseResponse, UnitError, units};
 use crate::run::{Render, Report, RunError, Session, SwapAt, Tail};
 use crate::signal::{Sample, SampleRate};
 
-/// Put a WAV file through an impulse response.
+/// Put a sound through an impulse response.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// WAV file that is heard; `-` is the standard input
+    /// File that is heard: WAV, FLAC, Ogg Vorbis, MP3, AAC, AIFF or CAF; `-` is the standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
 
-    /// Impulse response: a WAV file, or `synth:` and a recipe (see `faltung ir list`)
+    /// Impulse response: a file, or `synth:` and a recipe (see `faltung ir list`)
     #[arg(value_name = "IR")]
     ir: PathBuf,
 
@@ -101,7 +101,12 @@ Defaults: all wet, no gain, the full tail, the input's sample format (dithered w
 does not fit it exactly), and OUT appears only when it is whole.
 
 Channels: one IR channel serves every input channel; N serve N, each its own; two on a mono input
-give stereo; four on a stereo input are true stereo. An IR at another rate is resampled.
+give stereo; four on a stereo input are true stereo; HeSuVi's 7 and 14 give stereo of 1, 2, 6 or 8.
+An IR at another rate is resampled.
+
+Names of IRs: L.wav+R.wav joins the channels of files, and hall.wav stands for hall_L.wav and
+hall_R.wav where only those exist. What a file does not tell stands behind @: ir.f32@48k,
+ir.f64@48k,2ch, list.txt@44.1k; a direction of a SOFA file: head.sofa@az=30,el=0 (90 is left).
 
 Mix: the dry signal lies as if the response began with an impulse; modes cut the sum of both.
 
@@ -114,7 +119,9 @@ Examples:
   faltung render drums.wav synth:lowpass=3k out.wav --mode same
   faltung render band.wav loud.wav out.wav --guard --format i24
   faltung render voice.wav synth:hall out.wav --swap 3.2s=synth:plate --swap 5s=room.wav
-  sox song.flac -t wav - | faltung render - synth:room - | aplay";
+  faltung render song.flac hall_L.wav+hall_R.wav out.wav
+  faltung render voice.wav head.sofa@az=30 out.wav
+  sox song.opus -t wav - | faltung render - synth:room - | aplay";
 
 /// `full`, `cut`, a duration or a level.
 fn tail(text: &str) -> Result<Tail, UnitError> {
@@ -167,9 +174,7 @@ fn swap(text: &str) -> Result<SwapArg, UnitError> {
 /// Reads or makes a response at the stream's rate.
 fn load(origin: &Origin, rate: SampleRate, quiet: bool) -> Result<Loaded, Failure> {
     let loaded = origin.load(rate)?;
-    if !quiet && origin.file().is_some() {
-        loaded.note().inspect(|note| tell(format!("note: {note}")));
-    }
+    note(&loaded.notes(), quiet || origin.file().is_none());
     Ok(loaded)
 }
 
@@ -207,11 +212,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .chain(args.swap.iter().map(|swap| &swap.ir))
         .map(PathBuf::as_path)
         .collect();
+    let origins: Vec<Origin> = irs.into_iter().map(Origin::new).collect::<Result<_, _>>()?;
     if args.input == pipe && args.ir == pipe {
         let text = "the standard input cannot be both IN and IR; name a file for one of them";
         return Err(Failure::usage(text));
     }
-    if irs.iter().filter(|ir| **ir == pipe).count() + usize::from(args.input == pipe) > 1 {
+    let from_stdin = origins.iter().filter(|origin| origin.reads_stdin()).count();
+    if from_stdin + usize::from(args.input == pipe) > 1 {
         let text = "the standard input can be read only once; name files for all but one of IN, IR and each --swap";
         return Err(Failure::usage(text));
     }
@@ -229,11 +236,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
         return Err(Failure::usage(text));
     }
-    let origins: Vec<Origin> = irs.into_iter().map(Origin::new).collect::<Result<_, _>>()?;
-    let source = WavSource::open(&args.input)?;
-    let files = origins.iter().filter_map(Origin::file);
-    for other in [&*args.input].into_iter().chain(files) {
-        if same_file(&args.output, other) {
+    let source = FileSource::open(&args.input)?;
+    note(source.notes(), args.quiet);
+    let files = origins.iter().flat_map(Origin::files);
+    for other in [args.input.clone()].into_iter().chain(files) {
+        if same_file(&args.output, &other) {
             let (file, other) = (
                 args.output.display().to_string(),
                 other.display().to_string(),
@@ -314,7 +321,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run<T: Sample>(self, source: WavSource) -> Result<(), Failure> {
+    fn run<T: Sample>(self, source: FileSource) -> Result<(), Failure> {
         let args = self.args;
         let input = source.spec();
         let swaps: Vec<SwapAt> = self

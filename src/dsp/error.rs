@@ -22,7 +22,7 @@ pub enum BuildError {
         most: usize,
     },
     #[error(
-        "{inputs} input channel(s) and {irs} impulse response channel(s) do not fit: give one IR channel, or one for each input channel, or four (LL, LR, RL, RR) for a stereo input, or two for a mono input"
+        "{inputs} input channel(s) and {irs} impulse response channel(s) do not fit: give one IR channel, or one for each input channel, or four (LL, LR, RL, RR) for a stereo input, or two for a mono input, or HeSuVi's 7 or 14 for an input of 1, 2, 6 or 8 channels"
     )]
     Routing { inputs: usize, irs: usize },
     #[error(

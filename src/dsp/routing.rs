@@ -31,6 +31,10 @@ pub enum Routing {
     TrueStereo,
     /// True stereo with the responses in another order.
     TrueStereoOrder(StereoOrder),
+    /// Virtual loudspeakers on two ears, the outputs: 14 responses in HeSuVi's order, or 7, its
+    /// left half, which is mirrored. The inputs are 1 (the centre), 2, 6 (5.1) or 8 (7.1) in the
+    /// order of WAV; the LFE is heard through the centre, at its own level.
+    HeSuVi,
     /// Any sparse matrix. Several routes to one output are summed in the order given.
     Custom {
         /// Number of outputs; those without a route are silent.
@@ -50,8 +54,18 @@ impl Routing {
             (1.., 1) => Ok(Routing::Shared),
             (2, 4) => Ok(Routing::TrueStereo),
             (1, 2) => Ok(Routing::FanOut),
+            (1 | 2 | 6 | 8, 7 | 14) => Ok(Routing::HeSuVi),
             (n, m) if n == m && n > 0 => Ok(Routing::Each),
             _ => Err(BuildError::Routing { inputs, irs }),
+        }
+    }
+
+    /// Inputs that a set of so many responses is usually made for.
+    pub fn usual_inputs(irs: usize) -> usize {
+        match irs {
+            4 => 2,
+            7 | 14 => 8,
+            irs => irs,
         }
     }
 
@@ -60,7 +74,7 @@ impl Routing {
         match self {
             Routing::Shared | Routing::Each => inputs,
             Routing::FanOut => irs,
-            Routing::TrueStereo | Routing::TrueStereoOrder(_) => 2,
+            Routing::TrueStereo | Routing::TrueStereoOrder(_) | Routing::HeSuVi => 2,
             Routing::Custom { outputs, .. } => *outputs,
         }
     }
@@ -76,6 +90,7 @@ impl Routing {
             Routing::Each => inputs > 0 && irs == inputs,
             Routing::FanOut => inputs == 1 && irs > 0,
             Routing::TrueStereo | Routing::TrueStereoOrder(_) => inputs == 2 && irs == 4,
+            Routing::HeSuVi => speakers(inputs).is_some() && matches!(irs, 7 | 14),
             Routing::Custom { .. } => inputs > 0 && irs > 0,
         };
         if !fits {
@@ -88,6 +103,15 @@ impl Routing {
             Routing::FanOut => (0..irs).map(|k| route(0, k, k)).collect(),
             Routing::TrueStereo => StereoOrder::default().routes(),
             Routing::TrueStereoOrder(order) => order.routes(),
+            Routing::HeSuVi => speakers(inputs)
+                .into_iter()
+                .flatten()
+                .enumerate()
+                .flat_map(|(input, speaker)| {
+                    let irs = speaker.irs(irs == 7);
+                    [0, 1].map(|ear| route(input, ear, irs[ear]))
+                })
+                .collect(),
             Routing::Custom { outputs, routes } => {
                 let outside = |r: &&Route| r.input >= inputs || r.output >= *outputs || r.ir >= irs;
                 if let Some(&Route { input, output, ir }) = routes.iter().find(outside) {
@@ -107,9 +131,58 @@ impl fmt::Display for Routing {
             Routing::FanOut => f.write_str("one channel in, one out for each IR channel"),
             Routing::TrueStereo => write!(f, "true stereo ({})", StereoOrder::default()),
             Routing::TrueStereoOrder(order) => write!(f, "true stereo ({order})"),
+            Routing::HeSuVi => f.write_str(
+                "HeSuVi, each loudspeaker on both ears (one channel is the centre, and the LFE goes through the centre's response)",
+            ),
             Routing::Custom { outputs, routes } => {
                 write!(f, "{} routes to {outputs} outputs", routes.len())
             }
+        }
+    }
+}
+
+/// A virtual loudspeaker of HeSuVi.
+#[derive(Debug, Clone, Copy)]
+enum Speaker {
+    FrontLeft,
+    FrontRight,
+    Centre,
+    SideLeft,
+    SideRight,
+    BackLeft,
+    BackRight,
+}
+
+/// The loudspeakers of so many input channels, in the order of WAV's channel mask.
+fn speakers(inputs: usize) -> Option<&'static [Speaker]> {
+    use Speaker::*;
+    match inputs {
+        1 => Some(&[Centre]),
+        2 => Some(&[FrontLeft, FrontRight]),
+        // Two channels of surround stand beside the listener (ITU-R BS.775), whatever WAV's mask
+        // calls them. The fourth is the LFE.
+        6 => Some(&[FrontLeft, FrontRight, Centre, Centre, SideLeft, SideRight]),
+        8 => Some(&[
+            FrontLeft, FrontRight, Centre, Centre, BackLeft, BackRight, SideLeft, SideRight,
+        ]),
+        _ => None,
+    }
+}
+
+impl Speaker {
+    /// The responses to the left and the right ear. HeSuVi's order is FL left, FL right, SL left,
+    /// SL right, BL left, BL right, FC left, and then the mirror image of these seven: FR right,
+    /// FR left, and so on. A file with the first seven alone serves both sides.
+    fn irs(self, mirrored: bool) -> [usize; 2] {
+        let right = if mirrored { 0 } else { 7 };
+        match self {
+            Self::FrontLeft => [0, 1],
+            Self::SideLeft => [2, 3],
+            Self::BackLeft => [4, 5],
+            Self::Centre => [6, 6 + right],
+            Self::FrontRight => [1 + right, right],
+            Self::SideRight => [3 + right, 2 + right],
+            Self::BackRight => [5 + right, 4 + right],
         }
     }
 }
@@ -166,5 +239,77 @@ impl FromStr for StereoOrder {
                 "`{text}` is no order of true stereo; name LL, LR, RL and RR once each, such as LL,RL,LR,RR"
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What HeSuVi's 14 channels are: loudspeaker and ear.
+    const ORDER: [(&str, usize); 14] = [
+        ("FL", 0),
+        ("FL", 1),
+        ("SL", 0),
+        ("SL", 1),
+        ("BL", 0),
+        ("BL", 1),
+        ("FC", 0),
+        ("FR", 1),
+        ("FR", 0),
+        ("SR", 1),
+        ("SR", 0),
+        ("BR", 1),
+        ("BR", 0),
+        ("FC", 1),
+    ];
+
+    #[test]
+    fn hesuvi_leads_every_loudspeaker_to_both_ears() {
+        let layouts: [&[&str]; 4] = [
+            &["FC"],
+            &["FL", "FR"],
+            &["FL", "FR", "FC", "LFE", "SL", "SR"],
+            &["FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"],
+        ];
+        for layout in layouts {
+            let inputs = layout.len();
+            for irs in [14, 7] {
+                let routing = Routing::for_channels(inputs, irs).unwrap();
+                assert_eq!(routing, Routing::HeSuVi);
+                assert_eq!(routing.outputs(inputs, irs), 2);
+                let routes = routing.routes(inputs, irs).unwrap();
+                assert_eq!(routes.len(), 2 * inputs);
+                for (input, speaker) in layout.iter().enumerate() {
+                    for ear in [0, 1] {
+                        let speaker = if *speaker == "LFE" { "FC" } else { speaker };
+                        let find = |want| ORDER.iter().position(|&at| at == want);
+                        let mut ir = find((speaker, ear)).unwrap();
+                        if irs == 7 && ir >= 7 {
+                            // The other ear of the loudspeaker opposite.
+                            let opposite = speaker.replace('R', "L");
+                            ir = find((opposite.as_str(), 1 - ear)).unwrap();
+                        }
+                        let route = Route {
+                            input,
+                            output: ear,
+                            ir,
+                        };
+                        assert!(routes.contains(&route), "{inputs} {irs}: {route:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hesuvi_is_for_known_layouts_only() {
+        assert_eq!(Routing::for_channels(7, 7).unwrap(), Routing::Each);
+        assert_eq!(Routing::for_channels(14, 14).unwrap(), Routing::Each);
+        for inputs in [3, 4, 5, 7, 9] {
+            assert!(Routing::HeSuVi.routes(inputs, 14).is_err(), "{inputs}");
+        }
+        assert!(Routing::HeSuVi.routes(2, 12).is_err());
+        assert!(Routing::for_channels(4, 14).is_err());
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use crate::signal::SampleRate;
+
 /// Why something could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -12,7 +14,7 @@ use thiserror::Error;
 pub enum ReadError {
     #[error("{file}: no such file; check the name")]
     Missing { file: String },
-    #[error("{file}: is a folder; name a WAV file in it")]
+    #[error("{file}: is a folder; name a file in it")]
     Folder { file: String },
     #[error("{file}: no permission to read it; change its mode or copy it")]
     Denied { file: String },
@@ -22,10 +24,24 @@ pub enum ReadError {
     Nothing { file: String },
     #[error("{file}: not a WAV file, it {looks}; convert it to WAV first")]
     NotWav { file: String, looks: String },
+    #[error("{file}: nothing that can be read here, it {looks}; {remedy}")]
+    Unknown {
+        file: String,
+        looks: String,
+        remedy: &'static str,
+    },
     #[error("{file}: its WAV header is wrong: {what}; write the file anew from its origin")]
     Header { file: String, what: String },
     #[error("{file}: holds {what}; convert it to 16, 24 or 32-bit integer or 32-bit float")]
     Unsupported { file: String, what: String },
+    #[error("{file}: holds {what}, for which there is no decoder here; convert it to WAV first")]
+    Codec { file: String, what: String },
+    #[error("{file}: cannot be decoded at frame {frame}: {cause}; get a whole copy")]
+    Decode {
+        file: String,
+        frame: u64,
+        cause: String,
+    },
     #[error(
         "{file}: cut short: the header promises {promised} bytes of samples, {found} are there; get a whole copy"
     )]
@@ -34,13 +50,43 @@ pub enum ReadError {
         promised: u64,
         found: u64,
     },
+    #[error(
+        "{file}: cut short: its header promises {promised} frames, {found} are there; get a whole copy"
+    )]
+    Short {
+        file: String,
+        promised: u64,
+        found: u64,
+    },
     #[error("{file}: holds no samples; at least one frame is needed")]
     Empty { file: String },
+    #[error("{file}: {what}; {remedy}")]
+    Refused {
+        file: String,
+        what: String,
+        remedy: String,
+    },
+    #[error("{one} has {rate} where {other} has {expected}; resample one of them first")]
+    Rates {
+        one: String,
+        rate: SampleRate,
+        other: String,
+        expected: SampleRate,
+    },
     #[error("{file}: {why}")]
     Response { file: String, why: String },
 }
 
 impl ReadError {
+    pub(super) fn refused(
+        file: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (file, what, remedy) = (file.into(), what.into(), remedy.into());
+        Self::Refused { file, what, remedy }
+    }
+
     /// Says what the operating system's error means for a file that was to be read.
     pub(crate) fn from_io(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();

@@ -6,15 +6,33 @@
 #[cfg(feature = "live")]
 pub mod device;
 mod error;
+#[cfg(feature = "wav")]
+mod kind;
+#[cfg(feature = "formats")]
+mod media;
 #[cfg(feature = "live")]
 pub mod memory;
+#[cfg(feature = "wav")]
+mod name;
+#[cfg(feature = "wav")]
+mod open;
 #[cfg(all(feature = "wav", feature = "resample"))]
 mod origin;
 mod part;
 mod pcm;
 #[cfg(feature = "live")]
 pub mod port;
+#[cfg(feature = "wav")]
+mod raw;
+#[cfg(feature = "wav")]
+mod response;
+#[cfg(feature = "formats")]
+mod sofa;
+#[cfg(feature = "wav")]
+mod source;
 mod spool;
+#[cfg(feature = "wav")]
+mod text;
 #[cfg(feature = "wav")]
 pub mod wav;
 
@@ -24,10 +42,16 @@ use std::str::FromStr;
 use crate::signal::{Sample, SampleRate};
 
 pub use error::{ReadError, WriteError};
+#[cfg(feature = "formats")]
+pub use media::MediaSource;
 #[cfg(all(feature = "wav", feature = "resample"))]
 pub use origin::{LoadError, Loaded, Origin};
 pub use part::{PartFile, remove_parts};
 pub use pcm::Levels;
+#[cfg(feature = "wav")]
+pub use response::Response;
+#[cfg(feature = "wav")]
+pub use source::FileSource;
 pub use spool::Spool;
 #[cfg(feature = "wav")]
 pub use wav::{WavSink, WavSource};

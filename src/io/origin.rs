@@ -6,14 +6,15 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::ReadError;
+use super::{ReadError, Response};
 use crate::ir::{ImpulseResponse, IrError, Recipe};
 use crate::signal::SampleRate;
 
 /// Where a response can be loaded from, as often as needed: `hall.wav` or `synth:hall`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
-    /// A WAV file; `-` is the standard input, which can be read only once.
+    /// A file or several, by a name as [`Response::read`] takes it; `-` is the standard input,
+    /// which can be read only once.
     File(PathBuf),
     /// What stands behind `synth:`.
     Recipe(Recipe),
@@ -32,7 +33,7 @@ impl Origin {
         }
     }
 
-    /// The file, if it is one.
+    /// The name of the file or the files, if it is no recipe.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) => Some(file),
@@ -40,23 +41,44 @@ impl Origin {
         }
     }
 
+    /// The files that the name stands for, as they are there now; none for a recipe.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.file().map(Response::files).unwrap_or_default()
+    }
+
+    /// Whether it is read from the standard input, alone or with other files.
+    pub fn reads_stdin(&self) -> bool {
+        self.files().iter().any(|file| file == Path::new("-"))
+    }
+
     /// Reads or makes the response at the rate of a stream.
     ///
     /// # Errors
     /// When the file cannot be read, or the response cannot be brought to the rate.
     pub fn load(&self, rate: SampleRate) -> Result<Loaded, LoadError> {
-        let ir = match self {
-            Self::Recipe(recipe) => recipe.render(rate)?,
-            Self::File(file) => ImpulseResponse::read(file)?,
+        self.load_as_it_is(rate)?.at(rate)
+    }
+
+    /// Reads the response at the file's own rate, or makes a recipe's at `rate`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the recipe cannot be made at the rate.
+    pub fn load_as_it_is(&self, rate: SampleRate) -> Result<Loaded, LoadError> {
+        let (ir, assumed) = match self {
+            Self::Recipe(recipe) => (recipe.render(rate)?, Vec::new()),
+            Self::File(file) => {
+                let Response { ir, notes } = Response::read(file)?;
+                (ir, notes)
+            }
         };
         let measured = (ir.rate(), ir.frames());
         let silence = silence(&ir);
-        Loaded {
+        Ok(Loaded {
             ir,
             measured,
             silence,
-        }
-        .at(rate)
+            assumed,
+        })
     }
 }
 
@@ -86,6 +108,8 @@ pub struct Loaded {
     pub measured: (SampleRate, usize),
     /// Seconds before the first tap within 60 dB of the largest; none where all are 0.
     pub silence: Option<f64>,
+    /// What was assumed when it was read, for people, a line each.
+    pub assumed: Vec<String>,
 }
 
 fn silence(ir: &ImpulseResponse) -> Option<f64> {
@@ -115,14 +139,15 @@ impl Loaded {
             ir,
             measured: self.measured,
             silence: self.silence,
+            assumed: self.assumed.clone(),
         })
     }
 
-    /// What people would take for a fault if nobody told: a response whose sound begins late
-    /// delays everything, and a silent one silences it.
-    pub fn note(&self) -> Option<String> {
+    /// What was assumed, and what people would take for a fault if nobody told: a response whose
+    /// sound begins late delays everything, and a silent one silences it.
+    pub fn notes(&self) -> Vec<String> {
         let name = self.ir.name();
-        match self.silence {
+        let silence = match self.silence {
             None => Some(format!(
                 "{name}: the impulse response is silent, and so is the result"
             )),
@@ -131,7 +156,8 @@ impl Loaded {
                 1e3 * silence
             )),
             Some(_) => None,
-        }
+        };
+        self.assumed.iter().cloned().chain(silence).collect()
     }
 
     /// The rate it was resampled from, if it was.

@@ -18,6 +18,12 @@ pub(crate) enum Layout {
     Plain(SampleFormat),
     /// 24 bits in the low three of four bytes, as some programs write them.
     Low24In32,
+    /// 64-bit float.
+    F64,
+    /// A-law, 8 bits for 13 (ITU-T G.711).
+    ALaw,
+    /// mu-law, 8 bits for 14 (ITU-T G.711).
+    MuLaw,
 }
 
 impl Layout {
@@ -25,7 +31,46 @@ impl Layout {
         match self {
             Layout::Plain(format) => format.bytes(),
             Layout::Low24In32 => 4,
+            Layout::F64 => 8,
+            Layout::ALaw | Layout::MuLaw => 1,
         }
+    }
+
+    /// The format that comes nearest.
+    pub(crate) fn format(self) -> SampleFormat {
+        match self {
+            Layout::Plain(format) => format,
+            Layout::Low24In32 => SampleFormat::I24,
+            Layout::F64 => SampleFormat::F32,
+            Layout::ALaw | Layout::MuLaw => SampleFormat::I16,
+        }
+    }
+}
+
+/// What an octet of A-law stands for, in steps of 16 bits (ITU-T G.711, table 1).
+fn a_law(octet: u8) -> i16 {
+    let code = octet ^ 0x55;
+    let (segment, step) = ((code >> 4) & 7, i16::from(code & 15));
+    let magnitude = match segment {
+        0 => 16 * step + 8,
+        _ => (16 * step + 264) << (segment - 1),
+    };
+    if code & 0x80 == 0 {
+        -magnitude
+    } else {
+        magnitude
+    }
+}
+
+/// The same for mu-law (ITU-T G.711, table 2).
+fn mu_law(octet: u8) -> i16 {
+    let code = !octet;
+    let (segment, step) = ((code >> 4) & 7, i16::from(code & 15));
+    let magnitude = ((8 * step + 132) << segment) - 132;
+    if code & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
     }
 }
 
@@ -58,6 +103,15 @@ pub(crate) fn decode<T: Sample>(
         }),
         Layout::Plain(SampleFormat::F32) => planes(bytes, block, at, |raw: [u8; 4]| {
             T::of(f64::from(f32::from_le_bytes(raw)))
+        }),
+        Layout::F64 => planes(bytes, block, at, |raw: [u8; 8]| {
+            T::of(f64::from_le_bytes(raw))
+        }),
+        Layout::ALaw => planes(bytes, block, at, |[octet]: [u8; 1]| {
+            T::of(f64::from(a_law(octet)) * const { over(16) })
+        }),
+        Layout::MuLaw => planes(bytes, block, at, |[octet]: [u8; 1]| {
+            T::of(f64::from(mu_law(octet)) * const { over(16) })
         }),
     }
 }
@@ -366,6 +420,29 @@ mod tests {
                     assert_eq!(encode(format, &narrow).0, raw, "{format} through f32");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn companded_samples_are_those_of_the_recommendation() {
+        // Ends of segments, in the units of G.711 (13 and 14 bits), from its tables.
+        for (octet, value) in [
+            (0xd5, 1),
+            (0x55, -1),
+            (0xaa, 4032),
+            (0x2a, -4032),
+            (0xc5, 33),
+        ] {
+            assert_eq!(a_law(octet), 8 * value, "{octet:#x}");
+        }
+        for (octet, value) in [
+            (0xff, 0),
+            (0x7f, 0),
+            (0x80, 8031),
+            (0x00, -8031),
+            (0xf0, 30),
+        ] {
+            assert_eq!(mu_law(octet), 4 * value, "{octet:#x}");
         }
     }
 

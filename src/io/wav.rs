@@ -8,13 +8,12 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::kind::{self, Kind};
+use super::open::Opened;
 use super::pcm::{self, Encoder, Layout};
 use super::{Levels, PartFile, ReadError, Replaced, SampleFormat, Sink, Source, Spec, WriteError};
-use crate::ir::ImpulseResponse;
-use crate::signal::{Audio, Sample, SampleRate};
+use crate::signal::{Sample, SampleRate};
 
-/// What messages call the standard input.
-const STDIN: &str = "standard input";
 /// What messages call the standard output.
 const STDOUT: &str = "standard output";
 
@@ -40,18 +39,12 @@ impl WavSource {
     /// # Errors
     /// When the file cannot be read, is no WAV file, or is not what its header says.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        if path == Path::new("-") {
-            return Self::new(STDIN, Box::new(io::stdin()), None);
-        }
-        let name = path.display().to_string();
-        let refuse = |error| ReadError::from_io(&name, error);
-        let file = File::open(path).map_err(refuse)?;
-        let about = file.metadata().map_err(refuse)?;
-        if about.is_dir() {
-            return Err(ReadError::Folder { file: name });
-        }
-        let size = about.is_file().then_some(about.len());
-        Self::new(&name, Box::new(file), size)
+        Self::from_opened(Opened::at(path, 0)?)
+    }
+
+    pub(super) fn from_opened(opened: Opened) -> Result<Self, ReadError> {
+        let (name, size) = (opened.name.clone(), opened.size);
+        Self::new(&name, opened.into_reader(), size)
     }
 
     /// Reads a WAV stream from anything; `size` in bytes where it is known beforehand.
@@ -69,6 +62,8 @@ impl WavSource {
             reader: &mut reader,
             at: 0,
             size,
+            long: None,
+            open: false,
         };
         let (fmt, promised) = walk.find_samples()?;
         let begin = walk.at;
@@ -212,6 +207,10 @@ struct Walk<'a> {
     /// Bytes passed.
     at: u64,
     size: Option<u64>,
+    /// Length of the data chunk, where 64 bits tell it (EBU Tech 3306).
+    long: Option<u64>,
+    /// The length of the whole was left open.
+    open: bool,
 }
 
 impl Walk<'_> {
@@ -233,11 +232,19 @@ impl Walk<'_> {
                     let Some(fmt) = fmt else {
                         return Err(self.wrong("samples come before the format chunk"));
                     };
-                    // 2^31 - 4096 is sox's way to say it, 2^32 - 1 the others'.
+                    if let (Some(long), u32::MAX) = (self.long, len) {
+                        return Ok((
+                            fmt,
+                            Some(long).filter(|&long| long != 0 && long != u64::MAX),
+                        ));
+                    }
+                    // 2^31 - 4096 is sox's way to say it, 2^32 - 1 most others', 0 of some.
                     let open = matches!(len, 0x7fff_f000 | 0x7fff_ffff | u32::MAX)
-                        && self.left().is_none_or(|left| left != u64::from(len));
+                        || len == 0 && self.open;
+                    let open = open && self.left().is_none_or(|left| left != u64::from(len));
                     return Ok((fmt, (!open).then_some(u64::from(len))));
                 }
+                b"ds64" => self.long = Some(self.long_sizes(len)?),
                 _ => self.skip(id, len)?,
             }
         }
@@ -268,25 +275,19 @@ impl Walk<'_> {
     fn magic(&mut self) -> Result<(), ReadError> {
         let file = self.name.to_owned();
         let first = self.take(12)?;
-        let looks = match (first.get(..4).unwrap_or_default(), first.get(8..)) {
-            _ if first.is_empty() => return Err(ReadError::Nothing { file }),
-            (b"RIFF", Some(b"WAVE")) => return Ok(()),
-            (b"RIFF", Some(kind)) if kind.len() == 4 => {
-                format!("is a RIFF file of the kind `{}`", kind.escape_ascii())
+        if first.is_empty() {
+            return Err(ReadError::Nothing { file });
+        }
+        match Kind::of(&first) {
+            Some(Kind::Wav) if first.len() == 12 => {
+                self.open = matches!(first[4..8], [0, 0, 0, 0] | [0xff, 0xff, 0xff, 0xff]);
+                Ok(())
             }
-            (b"RIFF", _) => "ends within its header".into(),
-            (b"RIFX", _) => "is a big-endian RIFX file".into(),
-            (b"RF64" | b"BW64", _) => "is an RF64 file".into(),
-            (b"FORM", _) => "is an AIFF file".into(),
-            (b"fLaC", _) => "is a FLAC file".into(),
-            (b"OggS", _) => "is an Ogg file".into(),
-            (b"caff", _) => "is a CAF file".into(),
-            ([b'I', b'D', b'3', _] | [0xff, 0xe0..=0xff, _, _], _) => {
-                "looks like an MP3 file".into()
-            }
-            (other, _) => format!("begins with `{}`", other.escape_ascii()),
-        };
-        Err(ReadError::NotWav { file, looks })
+            _ => Err(ReadError::NotWav {
+                file,
+                looks: kind::looks(&first),
+            }),
+        }
     }
 
     /// Name and length of the next chunk; none at the end of the file.
@@ -303,6 +304,18 @@ impl Walk<'_> {
         self.wrong(format!(
             "its chunk `{id}` claims {len} bytes, {found} are there"
         ))
+    }
+
+    /// The length of the data chunk, which the sizes of 64 bits tell.
+    fn long_sizes(&mut self, len: u32) -> Result<u64, ReadError> {
+        let sizes = self.take(u64::from(len).min(1 << 16))?;
+        match sizes.get(8..16).map(TryInto::try_into) {
+            Some(Ok(data)) if sizes.len() == len as usize => {
+                self.skip_padding(len)?;
+                Ok(u64::from_le_bytes(data))
+            }
+            _ => Err(self.lies(*b"ds64", len, sizes.len() as u64)),
+        }
     }
 
     fn format(&mut self, len: u32) -> Result<Vec<u8>, ReadError> {
@@ -370,11 +383,10 @@ fn judge(name: &str, fmt: &[u8]) -> Result<(Spec, Layout), ReadError> {
         tag
     };
     match (kind, bits) {
-        (1, _) | (3, 32) => {}
+        (1, _) | (3, 32 | 64) | (6 | 7, 8) => {}
         (3, bits) => return Err(unsupported(format!("{bits}-bit float samples"))),
         (2 | 0x11, _) => return Err(unsupported("ADPCM samples".into())),
-        (6, _) => return Err(unsupported("A-law samples".into())),
-        (7, _) => return Err(unsupported("mu-law samples".into())),
+        (6 | 7, bits) => return Err(unsupported(format!("{bits}-bit A-law or mu-law samples"))),
         (0x31, _) => return Err(unsupported("GSM samples".into())),
         (0x50 | 0x55, _) => return Err(unsupported("MPEG audio".into())),
         (tag, _) => return Err(unsupported(format!("samples of the kind {tag:#06x}"))),
@@ -384,13 +396,32 @@ fn judge(name: &str, fmt: &[u8]) -> Result<(Spec, Layout), ReadError> {
             "frames of {align} bytes do not divide into {channels} channels"
         )));
     }
-    let spec = hound_spec(fmt, extensible).map_err(|error| match error {
-        hound::Error::Unsupported => unsupported("samples of an unknown kind".into()),
-        hound::Error::FormatError(reason) => wrong(reason.into()),
-        other => wrong(other.to_string()),
-    })?;
+    let bytes = align / channels;
+    let layout = match (kind, bytes) {
+        (3, 8) if bits == 64 => Layout::F64,
+        (6, 1) => Layout::ALaw,
+        (7, 1) => Layout::MuLaw,
+        _ => hound_layout(fmt, extensible, bytes).map_err(|error| match error {
+            Some(hound::Error::Unsupported) => unsupported("samples of an unknown kind".into()),
+            Some(hound::Error::FormatError(reason)) => wrong(reason.into()),
+            Some(other) => wrong(other.to_string()),
+            None => unsupported(format!("{bits}-bit samples in {bytes} bytes each")),
+        })?,
+    };
+    let spec = Spec {
+        rate,
+        channels: usize::from(channels),
+        format: layout.format(),
+    };
+    Ok((spec, layout))
+}
+
+/// How hound reads a format chunk with samples of so many bytes; no error of its own where such
+/// samples are not known here.
+fn hound_layout(fmt: &[u8], extensible: bool, bytes: u16) -> Result<Layout, Option<hound::Error>> {
+    let spec = hound_spec(fmt, extensible, bytes)?;
     use hound::SampleFormat::{Float, Int};
-    let layout = match (spec.sample_format, align / channels, spec.bits_per_sample) {
+    Ok(match (spec.sample_format, bytes, spec.bits_per_sample) {
         (Int, 1, 8) => Layout::Plain(SampleFormat::U8),
         // Fewer bits than the bytes hold are aligned to the top, so the rest is zeros.
         (Int, 2, 9..=16) => Layout::Plain(SampleFormat::I16),
@@ -398,34 +429,22 @@ fn judge(name: &str, fmt: &[u8]) -> Result<(Spec, Layout), ReadError> {
         (Int, 4, 24) => Layout::Low24In32,
         (Int, 4, 25..=32) => Layout::Plain(SampleFormat::I32),
         (Float, 4, 32) => Layout::Plain(SampleFormat::F32),
-        (_, bytes, bits) => {
-            return Err(unsupported(format!(
-                "{bits}-bit samples in {bytes} bytes each"
-            )));
-        }
-    };
-    let format = match layout {
-        Layout::Plain(format) => format,
-        Layout::Low24In32 => SampleFormat::I24,
-    };
-    let channels = usize::from(channels);
-    Ok((
-        Spec {
-            rate,
-            channels,
-            format,
-        },
-        layout,
-    ))
+        _ => return Err(None),
+    })
 }
 
 /// hound's reading of a format chunk.
-fn hound_spec(fmt: &[u8], extensible: bool) -> Result<hound::WavSpec, hound::Error> {
+fn hound_spec(fmt: &[u8], extensible: bool, bytes: u16) -> Result<hound::WavSpec, hound::Error> {
     // Whatever follows the first 16 bytes has a meaning in the extensible format only.
-    let fmt = if extensible { fmt } else { &fmt[..16] };
+    let mut fmt = if extensible { fmt } else { &fmt[..16] }.to_vec();
+    let bits = u16::from_le_bytes([fmt[14], fmt[15]]);
+    // hound wants whole bytes, which 12 or 20 bits fill from the top.
+    if bits > 0 && bits.div_ceil(8) == bytes && bits % 8 != 0 {
+        fmt[14..16].copy_from_slice(&(8 * bytes).to_le_bytes());
+    }
     let mut header = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
     header.extend_from_slice(&(fmt.len() as u32).to_le_bytes());
-    header.extend_from_slice(fmt);
+    header.extend_from_slice(&fmt);
     header.extend_from_slice(b"data\0\0\0\0");
     let reader = hound::WavReader::new(Cursor::new(header))?;
     Ok(reader.spec())
@@ -685,56 +704,6 @@ fn leave_open(header: &mut [u8]) {
     header[last..].fill(0xff);
 }
 
-impl ImpulseResponse {
-    /// Reads an impulse response from a WAV file, all channels, whatever its sample format; `-`
-    /// is the standard input. It is called what the file is called.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or holds what is no impulse response, such as NaN.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        let path = path.as_ref();
-        Self::from_wav(WavSource::open(path)?)
-    }
-
-    /// Reads an impulse response to the end of an open WAV file.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn from_wav(mut source: WavSource) -> Result<Self, ReadError> {
-        const BLOCK: usize = 1 << 14;
-        let file = source.name.clone();
-        let refuse = |why: String| ReadError::Response {
-            file: file.clone(),
-            why,
-        };
-        let mut channels: Vec<Vec<f32>> = vec![Vec::new(); source.spec.channels];
-        let mut block = vec![vec![0.0f32; BLOCK]; source.spec.channels];
-        loop {
-            let frames = source.read(&mut block)?;
-            if frames == 0 {
-                break;
-            }
-            for (channel, new) in channels.iter_mut().zip(&block) {
-                channel.extend_from_slice(&new[..frames]);
-            }
-            let replaced: Replaced = Source::<f32>::replaced(&source);
-            if let Some((frame, channel)) = replaced.first {
-                // A port replaces them in a signal; in a response they would be heard for ever.
-                return Err(refuse(format!(
-                    "the impulse response has a value that is no number (NaN or infinity) at frame {frame}, channel {channel}; measure or write it anew"
-                )));
-            }
-        }
-        if channels[0].is_empty() {
-            return Err(ReadError::Empty { file });
-        }
-        let audio = Audio::new(source.spec.rate, channels);
-        let audio = audio.map_err(|error| refuse(error.to_string()))?;
-        let response = ImpulseResponse::new(audio).map_err(|error| refuse(error.to_string()))?;
-        Ok(response.named(&file))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -911,6 +880,93 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_zero_is_open_where_the_whole_has_none_either() {
+        for riff in [0, u32::MAX] {
+            let mut file = made(spec(2, 16, false), 100);
+            file[4..8].copy_from_slice(&riff.to_le_bytes());
+            file[40..44].fill(0);
+            assert_eq!(open(&file).unwrap().frames(), Some(50));
+            let pipe = Box::new(Cursor::new(file));
+            let source = WavSource::new("pipe", pipe, None).unwrap();
+            assert_eq!(all(source, 7).unwrap()[1].len(), 50);
+        }
+    }
+
+    #[test]
+    fn lengths_of_64_bits_are_read_and_believed() {
+        let wav = made(spec(2, 16, false), 100);
+        for magic in [b"RF64", b"BW64"] {
+            for (data, frames) in [(200u64, Some(50)), (196, Some(49)), (0, Some(50))] {
+                let mut ds64 = b"ds64\x1c\0\0\0".to_vec();
+                ds64.extend(300u64.to_le_bytes());
+                ds64.extend(data.to_le_bytes());
+                ds64.extend(50u64.to_le_bytes());
+                ds64.extend(0u32.to_le_bytes());
+                let mut file = [&wav[..12], &ds64[..], &wav[12..]].concat();
+                file[..4].copy_from_slice(magic);
+                file[4..8].fill(0xff);
+                file[76..80].fill(0xff);
+                assert_eq!(open(&file).unwrap().frames(), frames, "{data}");
+            }
+        }
+        let cut = [&b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0"[..], &[0; 9]].concat();
+        let text = open(&cut).unwrap_err().to_string();
+        assert!(
+            text.contains("`ds64` claims 28 bytes, 9 are there"),
+            "{text}"
+        );
+    }
+
+    /// A file of one channel with this tag, these bits and these bytes of samples.
+    fn raw(tag: u16, bits: u16, data: &[u8]) -> Vec<u8> {
+        let bytes = bits.div_ceil(8);
+        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+        for word in [tag, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        for long in [48_000, 48_000 * u32::from(bytes)] {
+            file.extend(long.to_le_bytes());
+        }
+        for word in [bytes, bits] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(b"data");
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(data);
+        file
+    }
+
+    #[test]
+    fn doubles_are_read_to_the_last_bit() {
+        let values = [0.1f64, -1.0 / 3.0, 1e-300, 1.5];
+        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let source = open(&raw(3, 64, &data)).unwrap();
+        assert_eq!(source.spec().format, SampleFormat::F32);
+        assert_eq!(all(source, 3).unwrap(), [values]);
+    }
+
+    #[test]
+    fn companded_and_odd_sample_sizes_are_read() {
+        let one = |file: Vec<u8>| all(open(&file).unwrap(), 8).unwrap().remove(0);
+        // Full scale of both laws, in 16 bits.
+        assert_eq!(one(raw(6, 8, &[0xaa, 0x2a])), [0.984375, -0.984375]);
+        let mu = 32_124.0 / 32_768.0;
+        assert_eq!(
+            one(raw(7, 8, &[0x80, 0x00, 0xff, 0xff])),
+            [mu, -mu, 0.0, 0.0]
+        );
+        // 12 bits at the top of two bytes, 20 at the top of three.
+        assert_eq!(
+            one(raw(1, 12, &[0x00, 0x40, 0xf0, 0xff])),
+            [0.5, -1.0 / 2048.0]
+        );
+        assert_eq!(
+            one(raw(1, 20, &[0x00, 0x00, 0xc0, 0, 0, 0x20])),
+            [-0.5, 0.25]
+        );
+    }
+
+    #[test]
     fn chunks_of_odd_length_are_passed_with_and_without_padding() {
         let file = made(spec(1, 16, false), 10);
         for pad in [&b""[..], b"\0"] {
@@ -937,15 +993,13 @@ mod tests {
                 "199 bytes is no whole number of frames of 4",
             ),
             (with(0, b"RIFX"), "big-endian"),
-            (with(0, b"RF64"), "RF64"),
             (with(0, b"fLaC"), "FLAC"),
             (with(0, b"\x01\x02zz"), r"begins with `\x01\x02zz`"),
             (with(8, b"AVI "), "of the kind `AVI `"),
             (with(20, &[2, 0]), "ADPCM"),
-            (with(20, &[7, 0]), "mu-law"),
-            (with(20, &[6, 0]), "A-law"),
+            (with(20, &[7, 0]), "16-bit A-law or mu-law"),
             (with(20, &[3, 0]), "16-bit float"),
-            (with(34, &[12, 0]), "multiple of 8"),
+            (with(34, &[20, 0]), "bits exceeds size"),
             (with(32, &[3, 0]), "3 bytes do not divide into 2"),
             (with(16, &[15, 0, 0, 0]), "15 bytes, 16 are needed"),
             (with(16, &[255; 4]), "claims 4294967295 bytes"),

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::signal::SampleRate;
+
 /// A value that could not be read, with an example of one that can.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{value}` is not {what}; write for example {example}")]
@@ -16,7 +18,12 @@ pub struct UnitError {
 
 const DURATION: (&str, &str) = ("a duration of 0 or more", "`250ms`, `2.5s` or `500us`");
 const FREQUENCY: (&str, &str) = ("a frequency above 0", "`80`, `3kHz` or `44.1k`");
+const RATE: (&str, &str) = (
+    "a sample rate, a whole number of frames a second",
+    "`48k`, `44.1k` or `96000`",
+);
 const GAIN: (&str, &str) = ("a gain", "`-6dB` or, as a factor, `0.5`");
+const LENGTH: (&str, &str) = ("a length of 0 or more", "`6`, `6m` or `20cm`");
 const FRACTION: (&str, &str) = ("a share between 0 and 1", "`30%` or `0.3`");
 
 /// Seconds from `250ms`, `2.5s`, `500us` (or `µs`), `1min`. The unit must be written; only a
@@ -47,6 +54,16 @@ pub(crate) fn hertz(text: &str) -> Result<f64, UnitError> {
         .ok_or_else(|| refuse(text, FREQUENCY))
 }
 
+/// A sample rate from what [`hertz`] takes, if it is a whole number.
+#[cfg_attr(not(feature = "wav"), allow(dead_code))]
+pub(crate) fn rate(text: &str) -> Result<SampleRate, UnitError> {
+    let hz = hertz(text).ok();
+    let whole = hz.filter(|hz| hz.fract() == 0.0 && *hz <= f64::from(u32::MAX));
+    whole
+        .and_then(|hz| SampleRate::new(hz as u32).ok())
+        .ok_or_else(|| refuse(text, RATE))
+}
+
 /// A factor from `-6dB` or, linear, `0.5`; `-infdB` is 0, and a negative factor turns the
 /// polarity.
 pub(crate) fn gain(text: &str) -> Result<f64, UnitError> {
@@ -61,12 +78,19 @@ pub(crate) fn gain(text: &str) -> Result<f64, UnitError> {
 }
 
 /// A share between 0 and 1 from `30%` or `0.3`.
-#[cfg_attr(not(feature = "cli"), allow(dead_code))]
 pub(crate) fn fraction(text: &str) -> Result<f64, UnitError> {
     let value = scaled(text, &[("%", 0.01)]).or_else(|| number(text));
     value
         .filter(|v| (0.0..=1.0).contains(v))
         .ok_or_else(|| refuse(text, FRACTION))
+}
+
+/// Metres from `6`, `6m`, `20cm`. Never negative.
+pub(crate) fn metres(text: &str) -> Result<f64, UnitError> {
+    let value = scaled(text, &[("cm", 0.01), ("m", 1.0)]).or_else(|| number(text));
+    value
+        .filter(|&v| v >= 0.0)
+        .ok_or_else(|| refuse(text, LENGTH))
 }
 
 fn refuse(value: &str, (what, example): (&'static str, &'static str)) -> UnitError {
@@ -165,6 +189,17 @@ mod tests {
         assert_eq!(gain("-infdB"), Ok(0.0));
         for text in ["", "dB", "loud", "1e9dB", "nan", "6d"] {
             assert!(gain(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_metres_or_say_so() {
+        near(metres("6"), 6.0);
+        near(metres("6.5 m"), 6.5);
+        near(metres("20cm"), 0.2);
+        near(metres("0"), 0.0);
+        for text in ["", "m", "-1", "6ft", "20mm", "infm"] {
+            assert!(metres(text).is_err(), "{text}");
         }
     }
 

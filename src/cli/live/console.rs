@@ -147,7 +147,7 @@ impl Console {
                 }
                 Input::Changed(file) => {
                     let chosen = &self.desk.origins[self.desk.index];
-                    if chosen.file() == Some(&file) {
+                    if chosen.files().contains(&file) {
                         self.desk.apply(Action::Reload, session);
                     }
                     None
@@ -161,11 +161,12 @@ impl Console {
     }
 
     fn act(&mut self, action: Action, session: &impl Session) -> Option<Ending> {
-        if let Action::Open(origin) = &action
-            && let (Some(file), Some(watch)) = (origin.file(), &mut self.watch)
-            && let Err(error) = watch.add(file)
-        {
-            self.notes.push(unwatched(file, &error));
+        if let (Action::Open(origin), Some(watch)) = (&action, &mut self.watch) {
+            for file in origin.files() {
+                if let Err(error) = watch.add(&file) {
+                    self.notes.push(unwatched(&file, &error));
+                }
+            }
         }
         match self.desk.apply(action.clone(), session) {
             Outcome::Done => None,

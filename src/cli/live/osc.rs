@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -288,12 +288,12 @@ fn bypass(arg: &OscType) -> Option<Bypass> {
 /// A file or a recipe. What is neither, such as a pipe, would be waited for.
 fn origin(path: &str) -> Option<Origin> {
     let origin: Origin = path.parse().ok()?;
-    let odd = |file: &Path| {
+    let odd = |file: &PathBuf| {
         file.as_os_str().is_empty()
             || file == Path::new("-")
             || file.metadata().is_ok_and(|meta| !meta.is_file())
     };
-    (!origin.file().is_some_and(odd)).then_some(origin)
+    (!origin.files().iter().any(odd)).then_some(origin)
 }
 
 /// The reply to `/status`: a bundle, one message for each matter.

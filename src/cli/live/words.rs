@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use super::meter;
+pub(super) use crate::cli::clean;
 use crate::cli::gain;
 use crate::dsp::control::Bypass;
 use crate::io::port::{Clocks, Port};
 use crate::run::live::{Heard, Level, Path, State, Status, What};
-
-/// What the host's names and the files' names must not do to a terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.replace(char::is_control, "?")
-}
 
 /// `00:07`, `1:02:03`.
 pub(super) fn clock(time: Duration) -> String {

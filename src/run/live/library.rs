@@ -241,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_hesuvi_response_shares_a_routing_with_a_stereo_one() {
+        let fit = Fit::new(2, &[14]).unwrap();
+        assert_eq!((fit.routing.clone(), fit.outputs), (Routing::HeSuVi, 2));
+        assert_eq!(fit.taps(&ir(14)).unwrap().len(), 14);
+        let fit = Fit::new(2, &[2, 14]).unwrap();
+        let first = |count| {
+            let taps = fit.taps(&ir(count)).unwrap();
+            taps.iter().map(|taps| taps[0]).collect::<Vec<f32>>()
+        };
+        // LL, LR, RL, RR: of HeSuVi FL left, FL right, FR left, FR right.
+        assert_eq!(first(2), [1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(first(14), [1.0, 2.0, 9.0, 8.0]);
+    }
+
+    #[test]
     fn a_mono_response_beside_a_stereo_one_is_heard_on_both_sides() {
         let fit = Fit::new(1, &[1, 2]).unwrap();
         assert_eq!(fit.outputs, 2);

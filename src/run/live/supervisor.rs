@@ -366,7 +366,7 @@ impl Supervisor {
             self.told.once(&self.shared, notice);
         }
         self.tell_change(&pair);
-        self.tell_note();
+        self.tell_notes();
         self.told.counts = Counts::default();
         self.told.running = false;
         self.told.slow = false;
@@ -403,15 +403,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Says, once, what is surprising about the chosen response; a recipe is what it says.
-    fn tell_note(&mut self) {
+    /// Says, once, what was assumed of the chosen response and what is surprising about it; a
+    /// recipe is what it says.
+    fn tell_notes(&mut self) {
         let file = self.library.origin(self.chosen).and_then(Origin::file);
-        let note = self
-            .library
-            .get(self.chosen)
-            .and_then(|loaded| loaded.note());
-        if let (Some(_), Some(note)) = (file, note) {
-            self.told.once(&self.shared, &note);
+        if let (Some(_), Some(loaded)) = (file, self.library.get(self.chosen)) {
+            for note in loaded.notes() {
+                self.told.once(&self.shared, &note);
+            }
         }
     }
 
@@ -678,7 +677,7 @@ impl Supervisor {
             }
         }
         self.chosen = index;
-        self.tell_note();
+        self.tell_notes();
         let heard = heard(&self.library, index);
         {
             let mut front = self.shared.front();
