@@ -1,13 +1,18 @@
-//! `faltung ir`: impulse responses, looked at and made.
+//! `faltung ir`: impulse responses, made, measured, shaped, judged and looked at.
+
+mod compare;
+mod edit;
+mod info;
+mod synth;
 
 use std::path::PathBuf;
 
-use super::{Failure, decibels, print, tell};
-use crate::io::{SampleFormat, Sink, Spec, WavSink};
-use crate::ir::{Recipe, synth, units};
+use super::{Failure, decibels, note, print, tell};
+use crate::io::{Origin, SampleFormat, Sink, Spec, WavSink};
+use crate::ir::{ImpulseResponse, synth as recipes, units};
 use crate::signal::SampleRate;
 
-/// List and make impulse responses.
+/// Make, measure, shape, judge and look at impulse responses.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Args {
@@ -19,24 +24,70 @@ pub(super) struct Args {
 enum Verb {
     /// Show the recipes that may follow `synth:` wherever an impulse response is asked for
     List,
-    /// Write the impulse response of a recipe to a WAV file
-    #[command(after_help = "Example:\n  faltung ir synth hall hall.wav -r 48k")]
-    Synth(Synth),
+    Synth(synth::Args),
+    Info(info::Args),
+    Compare(compare::Args),
+    Edit(edit::Args),
 }
 
-#[derive(Debug, clap::Args)]
-struct Synth {
-    /// Recipe, such as `hall` or `lowpass=3k`; see `faltung ir list`
-    #[arg(value_name = "RECIPE")]
-    recipe: String,
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    match &args.verb {
+        Verb::List => list(),
+        Verb::Synth(args) => synth::run(args),
+        Verb::Info(args) => info::run(args),
+        Verb::Compare(args) => compare::run(args),
+        Verb::Edit(args) => edit::run(args),
+    }
+}
 
+fn list() -> Result<(), Failure> {
+    let recipes = recipes::catalogue();
+    let width = |usages: &mut dyn Iterator<Item = &'static str>| usages.map(str::len).max();
+    let wide = width(&mut recipes.iter().map(|recipe| recipe.usage)).unwrap_or(0);
+    let parameters = || recipes.iter().flat_map(|recipe| recipe.parameters);
+    let narrow = width(&mut parameters().map(|parameter| parameter.usage)).unwrap_or(0);
+    print(|out| {
+        // What neighbours have in common is shown once, behind the last of them.
+        for alike in recipes.chunk_by(|a, b| a.parameters == b.parameters) {
+            for recipe in alike {
+                let (usage, about) = (recipe.usage, recipe.about);
+                writeln!(out, "synth:{usage:wide$}  {about}")?;
+            }
+            for parameter in alike[0].parameters {
+                let (usage, about) = (parameter.usage, parameter.about);
+                writeln!(out, "    ,{usage:narrow$}  {about}")?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn rate(text: &str) -> Result<SampleRate, String> {
+    units::rate(text).map_err(|error| error.to_string())
+}
+
+/// A response at its own rate, or a recipe's at `rate` (48 kHz without one); what was assumed is
+/// told. A file at another rate than the one asked for is refused.
+fn read(ir: &str, rate: Option<SampleRate>, quiet: bool) -> Result<ImpulseResponse, Failure> {
+    let made_at = rate.map_or_else(|| SampleRate::new(48_000), Ok)?;
+    let loaded = ir.parse::<Origin>()?.load_as_it_is(made_at)?;
+    note(&loaded.notes(), quiet);
+    if let Some(rate) = rate.filter(|&rate| rate != loaded.ir.rate()) {
+        return Err(Failure::because(format!(
+            "{ir}: is at {}, and --rate is for recipes; `faltung ir edit` with resample={} changes it",
+            loaded.ir.rate(),
+            rate.hz(),
+        )));
+    }
+    Ok(loaded.ir)
+}
+
+/// Where a response is written, and how.
+#[derive(Debug, clap::Args)]
+struct Output {
     /// WAV file that is made; `-` is the standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
-
-    /// Sample rate: `48k`
-    #[arg(short, long, default_value = "48k", value_parser = rate)]
-    rate: SampleRate,
 
     /// Sample format: `u8`, `i16`, `i24`, `i32` or `f32`
     #[arg(long, default_value_t = SampleFormat::F32, value_parser = str::parse::<SampleFormat>)]
@@ -51,69 +102,42 @@ struct Synth {
     quiet: bool,
 }
 
-pub(super) fn rate(text: &str) -> Result<SampleRate, String> {
-    let hz = units::hertz(text).map_err(|error| error.to_string())?;
-    if hz.fract() != 0.0 || hz > f64::from(u32::MAX) {
-        return Err(format!(
-            "`{text}` is no whole number of frames a second; write for example 48k"
-        ));
+impl Output {
+    /// Writes a response and says so, in one line.
+    fn write(&self, ir: &ImpulseResponse) -> Result<(), Failure> {
+        let spec = Spec {
+            rate: ir.rate(),
+            channels: ir.channel_count(),
+            format: self.format,
+        };
+        let frames = Some(ir.frames() as u64);
+        let mut sink = WavSink::create(&self.output, spec, frames, self.yes)?;
+        sink.write(ir.audio().channels())?;
+        let levels = Sink::<f32>::levels(&sink);
+        if levels.clipped > 0 {
+            return Err(Failure::because(format!(
+                "{}: the response reaches {}, more than {} holds; write --format f32",
+                self.output.display(),
+                decibels(20.0 * levels.peak().log10()),
+                self.format,
+            )));
+        }
+        Sink::<f32>::finish(sink)?;
+        if ir.onset().is_none() {
+            let silent = format!("{}: all taps are 0", self.output.display());
+            note(&[silent], self.quiet);
+        }
+        if !self.quiet {
+            tell(format!(
+                "{} -> {}: {}, {} ch, {:.3} s, {}",
+                ir.name(),
+                self.output.display(),
+                ir.rate(),
+                ir.channel_count(),
+                ir.rate().seconds(ir.frames()),
+                self.format,
+            ));
+        }
+        Ok(())
     }
-    SampleRate::new(hz as u32).map_err(|error| error.to_string())
-}
-
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    match &args.verb {
-        Verb::List => list(),
-        Verb::Synth(args) => make(args),
-    }
-}
-
-fn list() -> Result<(), Failure> {
-    let recipes = synth::catalogue();
-    let width = recipes
-        .iter()
-        .map(|recipe| recipe.usage.len())
-        .max()
-        .unwrap_or(0);
-    print(|out| {
-        recipes.iter().try_for_each(|recipe| {
-            let (usage, about) = (recipe.usage, recipe.about);
-            writeln!(out, "synth:{usage:width$}  {about}")
-        })
-    })
-}
-
-fn make(args: &Synth) -> Result<(), Failure> {
-    let recipe = args.recipe.strip_prefix("synth:").unwrap_or(&args.recipe);
-    let ir = recipe.parse::<Recipe>()?.render(args.rate)?;
-    let spec = Spec {
-        rate: ir.rate(),
-        channels: ir.channel_count(),
-        format: args.format,
-    };
-    let frames = Some(ir.frames() as u64);
-    let mut sink = WavSink::create(&args.output, spec, frames, args.yes)?;
-    sink.write(ir.audio().channels())?;
-    let levels = Sink::<f32>::levels(&sink);
-    if levels.clipped > 0 {
-        return Err(Failure::because(format!(
-            "{}: the response reaches {}, more than {} holds; write --format f32",
-            args.output.display(),
-            decibels(20.0 * levels.peak().log10()),
-            args.format,
-        )));
-    }
-    Sink::<f32>::finish(sink)?;
-    if !args.quiet {
-        tell(format!(
-            "{} -> {}: {}, {} ch, {:.3} s, {}",
-            ir.name(),
-            args.output.display(),
-            ir.rate(),
-            ir.channel_count(),
-            ir.rate().seconds(ir.frames()),
-            args.format,
-        ));
-    }
-    Ok(())
 }

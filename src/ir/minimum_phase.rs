@@ -30,24 +30,31 @@ impl ImpulseResponse {
 /// The minimum-phase taps of the same length and magnitude.
 pub(super) fn minimum_phase(taps: &[f64]) -> Vec<f64> {
     let size = (ROOM * taps.len()).next_power_of_two().max(SHORTEST);
+    let mut bins: Vec<Complex<f64>> = taps.iter().map(|&tap| Complex::new(tap, 0.0)).collect();
+    bins.resize(size, Complex::default());
+    FftPlanner::new().plan_fft_forward(size).process(&mut bins);
+    let peak = bins.iter().fold(0.0, |peak: f64, bin| peak.max(bin.norm()));
+    if peak == 0.0 {
+        return taps.to_vec();
+    }
+    let mut least = from_log_magnitude(size, |bin| bins[bin].norm().max(FLOOR * peak).ln());
+    least.truncate(taps.len());
+    least
+}
+
+/// `size` taps (an even number) of minimum phase whose magnitude has the natural logarithm
+/// `magnitude` at the bins 0 to size/2.
+pub(super) fn from_log_magnitude(size: usize, magnitude: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut planner = FftPlanner::new();
     let (forward, inverse) = (
         planner.plan_fft_forward(size),
         planner.plan_fft_inverse(size),
     );
     let scale = 1.0 / size as f64;
-
-    let mut bins: Vec<Complex<f64>> = taps.iter().map(|&tap| Complex::new(tap, 0.0)).collect();
-    bins.resize(size, Complex::default());
-    forward.process(&mut bins);
-    let peak = bins.iter().fold(0.0, |peak: f64, bin| peak.max(bin.norm()));
-    if peak == 0.0 {
-        return taps.to_vec();
-    }
     // Cepstrum: the inverse transform of log |H|; real and even.
-    for bin in &mut bins {
-        *bin = Complex::new(bin.norm().max(FLOOR * peak).ln(), 0.0);
-    }
+    let mut bins: Vec<Complex<f64>> = (0..size)
+        .map(|k| Complex::new(magnitude(k.min(size - k)), 0.0))
+        .collect();
     inverse.process(&mut bins);
     // Folded: once at 0 and at the middle, twice between, nothing at negative times.
     for (n, bin) in bins.iter_mut().enumerate() {
@@ -61,8 +68,5 @@ pub(super) fn minimum_phase(taps: &[f64]) -> Vec<f64> {
     forward.process(&mut bins);
     bins.iter_mut().for_each(|bin| *bin = bin.exp());
     inverse.process(&mut bins);
-    bins[..taps.len()]
-        .iter()
-        .map(|bin| bin.re * scale)
-        .collect()
+    bins.iter().map(|bin| bin.re * scale).collect()
 }

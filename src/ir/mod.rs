@@ -3,7 +3,15 @@
 //! An [`ImpulseResponse`] is edited here, where memory may be taken and a step may fail. Each
 //! operation takes it whole and gives it back, so that steps chain. Nothing here reads files.
 
+pub mod acoustics;
+pub mod band;
+pub mod compare;
+pub mod decay;
+pub mod edit;
+pub mod info;
+pub mod level;
 mod minimum_phase;
+mod onset;
 #[cfg(feature = "resample")]
 mod resample;
 pub mod synth;
@@ -87,7 +95,7 @@ pub enum IrError {
         /// What was written after `synth:`.
         recipe: String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
         /// A recipe that works.
         example: &'static str,
     },

@@ -1,12 +1,19 @@
-//! Linear-phase filters by the windowed-sinc method with Kaiser's window.
+//! Filters of linear or minimum phase.
 //!
-//! Kaiser 1974, "Nonrecursive digital filter design using the I0-sinh window function"; the
+//! Without a number of taps, low-pass and its kin come by the windowed-sinc method with Kaiser's
+//! window, as long as 100 dB need: Kaiser 1974, "Nonrecursive digital filter design using the I0-sinh window function"; the
 //! formulas for length and shape are those of Oppenheim & Schafer, "FIR filter design by
 //! windowing".
 
+#[cfg(test)]
+mod tests;
+
 use std::f64::consts::PI;
 
-use crate::ir::IrError;
+use super::fir::{self, Window, kaiser_beta};
+use super::reading::Reading;
+use crate::ir::units::{self, UnitError};
+use crate::ir::{IrError, minimum_phase::minimum_phase};
 use crate::signal::SampleRate;
 
 /// Attenuation that the window is shaped for, in dB; sums of two edges still keep 100.
@@ -18,22 +25,234 @@ const NOTCH: f64 = 0.1;
 /// Longest filter in seconds.
 const LONGEST: f64 = 10.0;
 
+/// Lowest frequency of what has no edge.
+const LOWEST: f64 = 20.0;
+/// Taps of a curve without a number of them, in periods of its lowest frequency, and their bounds.
+const PERIODS: f64 = 4.0;
+const USUAL_TAPS: (f64, f64) = (511.0, 65_535.0);
+/// Steepest tilt in dB per octave.
+const STEEPEST: f64 = 24.0;
+/// What a gain of 0 is taken for in a curve, in dB.
+const SILENCE: f64 = -200.0;
+
+/// A filter with one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Filter {
+    shape: Shape,
+    taps: Option<usize>,
+    window: Window,
+    minimum_phase: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    Band(Band),
+    /// Frequencies in Hz, rising, with levels in dB: straight lines over log frequency between,
+    /// level before the first and after the last.
+    Curve(Vec<(f64, f64)>),
+    /// A quarter of a turn, at every frequency.
+    Hilbert,
+}
+
 /// What a filter lets through; frequencies in Hz, -6 dB there.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Band {
+enum Band {
     Below(f64),
     Above(f64),
     Between(f64, f64),
+    Outside(f64, f64),
+    /// Outside of a tenth on both sides.
     Without(f64),
 }
 
+impl Filter {
+    /// The filter that the name stands for.
+    pub(super) fn read(reading: &mut Reading, minimum_phase: bool) -> Result<Self, IrError> {
+        let shape = match reading.name {
+            "lowpass" => Shape::Band(Band::Below(reading.number(units::hertz)?)),
+            "highpass" => Shape::Band(Band::Above(reading.number(units::hertz)?)),
+            "notch" => Shape::Band(Band::Without(reading.number(units::hertz)?)),
+            "bandpass" => {
+                let (low, high) = reading.span()?;
+                Shape::Band(Band::Between(low, high))
+            }
+            "bandstop" => {
+                let (low, high) = reading.span()?;
+                Shape::Band(Band::Outside(low, high))
+            }
+            "curve" => Shape::Curve(curve(reading)?),
+            "tilt" => Shape::Curve(tilt(reading)?),
+            _ if minimum_phase => return Err(reading.no_filter()),
+            _ => {
+                reading.plain()?;
+                Shape::Hilbert
+            }
+        };
+        let taps = reading
+            .whole("taps", 3..=1 << 24)?
+            .map(|taps| taps as usize);
+        let window = reading.parameter("window", str::parse)?;
+        if let Shape::Band(_) = shape
+            && window.is_some()
+            && taps.is_none()
+        {
+            return Err(reading.usage("a `window` needs a number of `taps`"));
+        }
+        // An even number has its middle between two taps, and no gain at half of the rate.
+        let odd = match shape {
+            Shape::Band(Band::Below(_) | Band::Between(..)) => false,
+            Shape::Band(_) | Shape::Curve(_) | Shape::Hilbert => true,
+        };
+        if let Some(taps) = taps.filter(|taps| odd && taps % 2 == 0) {
+            let odd = format!("{} or {}", taps - 1, taps + 1);
+            let what = "the number of taps of a filter that passes half of the rate";
+            return Err(reading.outside(what, taps, &odd));
+        }
+        Ok(Self {
+            shape,
+            taps,
+            window: window.unwrap_or(Window::Hamming),
+            minimum_phase,
+        })
+    }
+
+    /// The taps. `recipe` is for errors.
+    pub(super) fn render(&self, rate: SampleRate, recipe: &str) -> Result<Vec<f64>, IrError> {
+        let taps = self.design(rate, recipe)?;
+        Ok(if self.minimum_phase {
+            minimum_phase(&taps)
+        } else {
+            taps
+        })
+    }
+
+    /// What a person would want to know and did not write.
+    pub(super) fn assumed(&self, rate: SampleRate, recipe: &str) -> Result<Vec<String>, IrError> {
+        let taps = self.design(rate, recipe)?.len();
+        let window = match (&self.shape, self.taps) {
+            (Shape::Band(_), None) => format!("Kaiser's window for {ATTENUATION} dB"),
+            _ => format!("window {}", self.window),
+        };
+        let phase = if self.minimum_phase {
+            String::from("minimum phase")
+        } else {
+            let delay = (taps - 1) as f64 / 2.0;
+            let ms = 1e3 * delay / f64::from(rate.hz());
+            format!("linear phase, which delays by {delay} frames ({ms:.2} ms)")
+        };
+        Ok(vec![format!("{taps} taps, {window}; {phase}")])
+    }
+
+    /// The symmetric (Hilbert's: antisymmetric) taps.
+    fn design(&self, rate: SampleRate, recipe: &str) -> Result<Vec<f64>, IrError> {
+        let hz = f64::from(rate.hz());
+        let lowest = match &self.shape {
+            Shape::Band(band) => match self.taps {
+                None => return band.design(rate, recipe),
+                Some(_) => LOWEST,
+            },
+            Shape::Curve(points) => points.first().map_or(LOWEST, |(hz, _)| *hz),
+            Shape::Hilbert => LOWEST,
+        };
+        let usual = (PERIODS * hz / lowest).clamp(USUAL_TAPS.0, USUAL_TAPS.1) as usize | 1;
+        let count = self.taps.unwrap_or(usual);
+        if rate.seconds(count) > LONGEST {
+            return Err(IrError::TooLong {
+                recipe: recipe.to_owned(),
+                seconds: rate.seconds(count),
+                most: LONGEST,
+                remedy: "give fewer taps",
+            });
+        }
+        let window = self.window.weights(count);
+        Ok(match &self.shape {
+            Shape::Band(band) => {
+                let (low, high) = band.edges(rate, recipe)?;
+                let [low, high] = [low, high].map(|edge| 2.0 * edge / hz);
+                match band {
+                    Band::Below(_) => fir::passes(&[(0.0, high)], &window),
+                    Band::Above(_) => fir::passes(&[(low, 1.0)], &window),
+                    Band::Between(..) => fir::passes(&[(low, high)], &window),
+                    Band::Outside(..) | Band::Without(_) => {
+                        fir::passes(&[(0.0, low), (high, 1.0)], &window)
+                    }
+                }
+            }
+            Shape::Curve(points) => {
+                let gain = |share: f64| 10f64.powf(level(points, share * hz / 2.0) / 20.0);
+                fir::samples(gain, &window)
+            }
+            Shape::Hilbert => fir::hilbert(&window),
+        })
+    }
+}
+
+/// `20:0dB/100:-3dB/10k:-20dB`.
+fn curve(reading: &Reading) -> Result<Vec<(f64, f64)>, IrError> {
+    let text = reading.value.unwrap_or_default();
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for part in text.split('/') {
+        let Some((hz, gain)) = part.split_once(':') else {
+            let problem = format!("`{part}` is not a frequency and a gain, such as `100:-3dB`");
+            return Err(reading.usage(problem));
+        };
+        let hz = reading.unit(units::hertz(hz))?;
+        let gain = reading.unit(units::gain(gain))?;
+        if gain < 0.0 {
+            return Err(reading.outside("a gain", gain, "0 and more, or any number of dB"));
+        }
+        if points.last().is_some_and(|(before, _)| *before >= hz) {
+            return Err(reading.usage("the frequencies rise from point to point"));
+        }
+        points.push((hz, (20.0 * gain.log10()).max(SILENCE)));
+    }
+    Ok(points)
+}
+
+/// A straight line over log frequency, as a curve of two points.
+fn tilt(reading: &mut Reading) -> Result<Vec<(f64, f64)>, IrError> {
+    let slope = 20.0 * reading.number(positive_gain)?.log10();
+    if slope.abs() > STEEPEST {
+        let value = format!("{slope:.1} dB per octave");
+        return Err(reading.outside("a tilt", value, "-24dB to 24dB"));
+    }
+    let pivot = reading.parameter("pivot", units::hertz)?.unwrap_or(1000.0);
+    // Up to a frequency beyond all rates.
+    let ends = [LOWEST, 1e6 * LOWEST];
+    Ok(ends.map(|hz| (hz, slope * (hz / pivot).log2())).to_vec())
+}
+
+fn positive_gain(text: &str) -> Result<f64, UnitError> {
+    units::gain(text).and_then(|gain| {
+        let error = || UnitError {
+            value: text.to_owned(),
+            what: "a gain above 0",
+            example: "`-3dB` or `6dB`",
+        };
+        (gain > 0.0).then_some(gain).ok_or_else(error)
+    })
+}
+
+/// Level of a curve in dB.
+fn level(points: &[(f64, f64)], hz: f64) -> f64 {
+    let after = points.partition_point(|(at, _)| *at <= hz);
+    match (
+        after.checked_sub(1).map(|before| points[before]),
+        points.get(after),
+    ) {
+        (Some((from, a)), Some(&(to, b))) => a + (b - a) * (hz / from).ln() / (to / from).ln(),
+        (Some((_, level)), None) | (None, Some(&(_, level))) => level,
+        (None, None) => 0.0,
+    }
+}
+
 impl Band {
-    /// An odd number of symmetric taps with unity gain in the pass band. `recipe` is for errors.
-    pub(super) fn design(self, rate: SampleRate, recipe: &str) -> Result<Vec<f64>, IrError> {
+    /// Frequencies of -6 dB, below half of the rate. `recipe` is for errors.
+    fn edges(self, rate: SampleRate, recipe: &str) -> Result<(f64, f64), IrError> {
         let nyquist = f64::from(rate.hz()) / 2.0;
         let (low, high) = match self {
             Self::Below(hz) | Self::Above(hz) => (hz, hz),
-            Self::Between(low, high) => (low, high),
+            Self::Between(low, high) | Self::Outside(low, high) => (low, high),
             Self::Without(hz) => (hz * (1.0 - NOTCH), hz * (1.0 + NOTCH)),
         };
         if high >= nyquist {
@@ -45,12 +264,21 @@ impl Band {
                 rate,
             });
         }
+        Ok((low, high))
+    }
+
+    /// An odd number of symmetric taps with unity gain in the pass band. `recipe` is for errors.
+    fn design(self, rate: SampleRate, recipe: &str) -> Result<Vec<f64>, IrError> {
+        let nyquist = f64::from(rate.hz()) / 2.0;
+        let (low, high) = self.edges(rate, recipe)?;
         // Hz from the end of the pass band to the stop band. It ends before Nyquist where it can
         // (a filter within 1/2,000 of the rate of it is as steep as one there), and the two
         // transitions of a band meet at its middle at most.
         let width = match self {
             Self::Without(hz) => 2.0 * NOTCH * hz,
-            Self::Between(low, high) => (TRANSITION * low).min(high - low),
+            Self::Between(low, high) | Self::Outside(low, high) => {
+                (TRANSITION * low).min(high - low)
+            }
             Self::Below(hz) | Self::Above(hz) => TRANSITION * hz,
         };
         let steepest = nyquist / 1000.0;
@@ -68,57 +296,15 @@ impl Band {
             });
         }
         let half = (order / 2.0).ceil() as usize;
-        let window = kaiser(half);
-        let below = |hz: f64| lowpass(hz / nyquist, &window);
+        let window = Window::Kaiser(kaiser_beta(ATTENUATION)).weights(2 * half + 1);
+        let below = |hz: f64| fir::passes(&[(0.0, hz / nyquist)], &window);
         Ok(match self {
             Self::Below(_) => below(high),
             Self::Above(_) => complement(below(low)),
             Self::Between(..) => subtract(below(high), &below(low)),
-            Self::Without(_) => complement(subtract(below(high), &below(low))),
+            Self::Outside(..) | Self::Without(_) => complement(subtract(below(high), &below(low))),
         })
     }
-}
-
-/// 2 * half + 1 weights with side lobes at -[`ATTENUATION`] dB.
-fn kaiser(half: usize) -> Vec<f64> {
-    let beta = 0.1102 * (ATTENUATION - 8.7);
-    let peak = bessel_i0(beta);
-    let span = half.max(1) as f64;
-    let at = |n: usize| (n as f64 - half as f64) / span;
-    (0..=2 * half)
-        .map(|n| bessel_i0(beta * (1.0 - at(n) * at(n)).sqrt()) / peak)
-        .collect()
-}
-
-/// Modified Bessel function of the first kind, order 0: the sum of ((x/2)^k / k!)^2.
-fn bessel_i0(x: f64) -> f64 {
-    let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
-    while term > f64::EPSILON * sum {
-        term *= (x / (2.0 * k)) * (x / (2.0 * k));
-        sum += term;
-        k += 1.0;
-    }
-    sum
-}
-
-/// A windowed sinc with -6 dB at `cutoff` (of Nyquist) and a gain of exactly 1 at 0 Hz.
-fn lowpass(cutoff: f64, window: &[f64]) -> Vec<f64> {
-    let middle = (window.len() / 2) as f64;
-    let sinc = |n: f64| {
-        if n == 0.0 {
-            cutoff
-        } else {
-            (PI * cutoff * n).sin() / (PI * n)
-        }
-    };
-    let mut taps: Vec<f64> = window
-        .iter()
-        .enumerate()
-        .map(|(n, w)| w * sinc(n as f64 - middle))
-        .collect();
-    let sum: f64 = taps.iter().sum();
-    taps.iter_mut().for_each(|tap| *tap /= sum);
-    taps
 }
 
 /// Everything but what `taps` let through.
@@ -132,168 +318,4 @@ fn complement(mut taps: Vec<f64>) -> Vec<f64> {
 fn subtract(mut from: Vec<f64>, taps: &[f64]) -> Vec<f64> {
     from.iter_mut().zip(taps).for_each(|(a, b)| *a -= b);
     from
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ir::Recipe;
-
-    fn taps(text: &str, hz: u32) -> Vec<f64> {
-        let rate = SampleRate::new(hz).unwrap();
-        let ir = text.parse::<Recipe>().unwrap().render(rate).unwrap();
-        ir.channel(0).iter().map(|&tap| f64::from(tap)).collect()
-    }
-
-    /// Level at `f` Hz in dB.
-    fn level(taps: &[f64], hz: u32, f: f64) -> f64 {
-        let step = 2.0 * PI * f / f64::from(hz);
-        let (re, im) = taps
-            .iter()
-            .enumerate()
-            .fold((0.0, 0.0), |(re, im), (n, tap)| {
-                let (sin, cos) = (step * n as f64).sin_cos();
-                (re + tap * cos, im + tap * sin)
-            });
-        10.0 * f64::max(re * re + im * im, 1e-30).log10()
-    }
-
-    /// Largest and smallest level between two frequencies, in dB.
-    fn span(taps: &[f64], hz: u32, low: f64, high: f64) -> (f64, f64) {
-        (0..=150)
-            .map(|i| level(taps, hz, low + (high - low) * f64::from(i) / 150.0))
-            .fold((f64::NEG_INFINITY, f64::INFINITY), |(most, least), db| {
-                (most.max(db), least.min(db))
-            })
-    }
-
-    /// Recipe, pass bands, stop bands, frequencies at -6 dB.
-    type Case = (&'static str, Vec<(f64, f64)>, Vec<(f64, f64)>, Vec<f64>);
-
-    fn cases(hz: u32) -> Vec<Case> {
-        let top = f64::from(hz) / 2.0;
-        vec![
-            (
-                "lowpass=3k",
-                vec![(0.0, 2625.0)],
-                vec![(3375.0, top)],
-                vec![3e3],
-            ),
-            (
-                "lowpass=20k",
-                vec![(0.0, 17.5e3)],
-                vec![(top.min(22.5e3), top)],
-                vec![20e3],
-            ),
-            (
-                "highpass=80",
-                vec![(90.0, top)],
-                vec![(0.0, 70.0)],
-                vec![80.0],
-            ),
-            (
-                "highpass=10k",
-                vec![(11.25e3, top)],
-                vec![(0.0, 8750.0)],
-                vec![10e3],
-            ),
-            (
-                "bandpass=300-3400",
-                vec![(337.5, 3362.5)],
-                vec![(0.0, 262.5), (3437.5, top)],
-                vec![300.0, 3400.0],
-            ),
-            (
-                "bandpass=1k-1100",
-                vec![],
-                vec![(0.0, 950.0), (1150.0, top)],
-                vec![1e3, 1.1e3],
-            ),
-            (
-                "notch=50",
-                vec![(0.0, 40.0), (60.0, top)],
-                vec![(50.0, 50.0)],
-                vec![45.0, 55.0],
-            ),
-            (
-                "notch=1k",
-                vec![(0.0, 800.0), (1200.0, top)],
-                vec![(1e3, 1e3)],
-                vec![900.0, 1100.0],
-            ),
-        ]
-    }
-
-    #[test]
-    fn filters_pass_at_unity_and_stop_at_100_db() {
-        for hz in [44_100, 96_000] {
-            for (text, pass, stop, halves) in cases(hz) {
-                let taps = taps(text, hz);
-                assert_eq!(taps.len() % 2, 1, "{text}");
-                assert!(taps.iter().eq(taps.iter().rev()), "{text} is not symmetric");
-                let mut shown = format!("{text} at {hz}: {} taps", taps.len());
-                for (low, high) in pass {
-                    let (most, least) = span(&taps, hz, low, high);
-                    shown += &format!(", pass {least:.6} to {most:.6} dB");
-                    // Ripple equals the attenuation: 2 * 10^-5 of 1 at two edges.
-                    assert!(most < 2e-4 && least > -2e-4, "{shown}");
-                }
-                for (low, high) in stop {
-                    let (most, _) = span(&taps, hz, low, high);
-                    shown += &format!(", stop {most:.1} dB");
-                    assert!(most < -100.0, "{shown}");
-                }
-                for f in halves {
-                    let db = level(&taps, hz, f);
-                    assert!((db + 6.02).abs() < 0.05, "{shown}, {db} dB at {f} Hz");
-                }
-                println!("{shown}");
-            }
-        }
-    }
-
-    #[test]
-    fn minimum_phase_keeps_the_magnitude_and_loses_the_delay() {
-        for hz in [44_100, 96_000] {
-            for (text, pass, stop, _) in cases(hz) {
-                let linear = taps(text, hz);
-                let least = taps(&format!("min:{text}"), hz);
-                assert_eq!(least.len(), linear.len());
-                let mut off: f64 = 0.0;
-                for (low, high) in pass {
-                    for i in 0..=150 {
-                        let f = low + (high - low) * f64::from(i) / 150.0;
-                        off = off.max((level(&least, hz, f) - level(&linear, hz, f)).abs());
-                    }
-                }
-                let stop = stop
-                    .into_iter()
-                    .map(|(low, high)| span(&least, hz, low, high).0);
-                let stop = stop.fold(f64::NEG_INFINITY, f64::max);
-                // Centre of energy, the mean delay of what passes.
-                let delay = |taps: &[f64]| {
-                    let energy: f64 = taps.iter().map(|tap| tap * tap).sum();
-                    let moment = taps.iter().enumerate().map(|(n, tap)| n as f64 * tap * tap);
-                    moment.sum::<f64>() / energy
-                };
-                let (before, after) = (delay(&linear), delay(&least));
-                let shown = format!(
-                    "min:{text} at {hz}: off by {off:.6} dB, stop {stop:.1} dB, \
-                     mean delay {before:.1} -> {after:.1} frames"
-                );
-                println!("{shown}");
-                assert!(
-                    off < 0.001 && stop < -97.0 && after < 0.65 * before,
-                    "{shown}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_filter_right_below_nyquist_is_still_made() {
-        let taps = taps("lowpass=23999", 48_000);
-        let (most, least) = span(&taps, 48_000, 0.0, 23_900.0);
-        assert!(most < 2e-4 && least > -2e-4, "{least} to {most} dB");
-    }
 }

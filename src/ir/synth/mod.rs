@@ -3,16 +3,29 @@
 //! The same recipe gives the same response, to the bit, every time; at another rate it gives
 //! the same room, delay or filter in seconds and Hz.
 
+pub(super) mod bands;
+mod catalogue;
 mod filter;
+mod fir;
+#[cfg(test)]
+mod golden;
+mod images;
+pub(super) mod noise;
+mod reading;
+mod shoebox;
 mod space;
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::units::{self, UnitError};
+use super::units;
 use super::{ImpulseResponse, IrError};
 use crate::signal::SampleRate;
-use filter::Band;
+pub use catalogue::{CatalogueEntry, Parameter, catalogue};
+use filter::Filter;
+pub(super) use fir::bessel_i0;
+use reading::Reading;
+use shoebox::Shoebox;
 use space::Space;
 
 /// Longest response of a delay or an echo, in seconds.
@@ -41,73 +54,16 @@ enum Kind {
     Identity,
     Delay { seconds: f64 },
     Echo { seconds: f64, feedback: f64 },
-    Space(&'static Space),
-    Filter { band: Band, minimum_phase: bool },
-}
-
-/// One line of [`catalogue`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CatalogueEntry {
-    /// An example that works as it stands, without `synth:` in front.
-    pub usage: &'static str,
-    /// Channels, length, level and the like, on one line.
-    pub about: &'static str,
-}
-
-impl CatalogueEntry {
-    const fn new(usage: &'static str, about: &'static str) -> Self {
-        Self { usage, about }
-    }
-
-    /// What stands before the first `=`.
-    fn name(&self) -> &'static str {
-        self.usage.split('=').next().unwrap_or(self.usage)
-    }
-}
-
-/// Every recipe there is, with an example.
-pub fn catalogue() -> &'static [CatalogueEntry] {
-    const {
-        &[
-            CatalogueEntry::new("identity", "mono, one tap of 1: what goes in comes out"),
-            CatalogueEntry::new("delay=250ms", "mono, one tap of 1 after a time"),
-            CatalogueEntry::new(
-                "echo=300ms,0.5",
-                "mono, repeats, each 0.5 (or -6dB) of the one before, down to -100 dB",
-            ),
-            CatalogueEntry::new("room", space::ROOM.about),
-            CatalogueEntry::new("plate", space::PLATE.about),
-            CatalogueEntry::new("hall", space::HALL.about),
-            CatalogueEntry::new("cathedral", space::CATHEDRAL.about),
-            CatalogueEntry::new(
-                "lowpass=3k",
-                "mono, linear phase, 0 dB below, -6 dB at 3 kHz, -100 dB from 12.5 % above",
-            ),
-            CatalogueEntry::new(
-                "highpass=80",
-                "mono, linear phase, 0 dB above, -6 dB at 80 Hz, -100 dB from 12.5 % below",
-            ),
-            CatalogueEntry::new(
-                "bandpass=300-3400",
-                "mono, linear phase, 0 dB between, -6 dB at both, -100 dB outside",
-            ),
-            CatalogueEntry::new(
-                "notch=50",
-                "mono, linear phase, -100 dB at 50 Hz, -6 dB 10 % beside, 0 dB from 20 %",
-            ),
-            CatalogueEntry::new(
-                "min:lowpass=3k",
-                "min: before any filter: minimum phase, the same magnitude, hardly any delay",
-            ),
-        ]
-    }
+    Space(Box<Space>),
+    Room(Box<Shoebox>),
+    Filter(Filter),
 }
 
 impl Recipe {
     /// The taps at a rate, named `synth:` and the recipe.
     ///
     /// # Errors
-    /// [`IrError::AboveNyquist`] for a filter's frequency at or above half of the rate,
+    /// [`IrError::AboveNyquist`] for a frequency of a filter at or above half of the rate,
     /// [`IrError::TooLong`] for a delay or an echo of more than 60 s or a filter of more than 10 s.
     pub fn render(&self, rate: SampleRate) -> Result<ImpulseResponse, IrError> {
         let channels = match &self.kind {
@@ -123,19 +79,24 @@ impl Recipe {
                 vec![self.repeats(rate, *seconds, &levels)?]
             }
             Kind::Space(space) => space.render(rate),
-            Kind::Filter {
-                band,
-                minimum_phase,
-            } => {
-                let taps = band.design(rate, &self.text)?;
-                vec![if *minimum_phase {
-                    super::minimum_phase::minimum_phase(&taps)
-                } else {
-                    taps
-                }]
-            }
+            Kind::Room(room) => room.render(rate, &self.text)?,
+            Kind::Filter(filter) => vec![filter.render(rate, &self.text)?],
         };
         Ok(ImpulseResponse::from_wide(rate, channels)?.named(self.to_string()))
+    }
+
+    /// What the recipe leaves open and how it was settled, for people, one line each: places and
+    /// absorption of a room, its decay, where images end, taps and delay of a filter.
+    ///
+    /// # Errors
+    /// As for [`render`](Self::render).
+    pub fn assumed(&self, rate: SampleRate) -> Result<Vec<String>, IrError> {
+        match &self.kind {
+            Kind::Identity | Kind::Delay { .. } | Kind::Echo { .. } => Ok(Vec::new()),
+            Kind::Space(space) => Ok(space.assumed()),
+            Kind::Room(room) => Ok(room.assumed()),
+            Kind::Filter(filter) => filter.assumed(rate, &self.text),
+        }
     }
 
     /// One tap per level at 0, 1, 2, .. times `seconds`, rounded to the nearest frame.
@@ -179,65 +140,27 @@ impl FromStr for Recipe {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (name, value) = match rest.split_once('=') {
-            Some((name, value)) => (name.trim(), Some(value.trim())),
-            None => (rest.trim(), None),
-        };
-        let reading = Reading { text, name, value };
-        let kind = match name {
-            "identity" => reading.plain(Kind::Identity)?,
-            "delay" => Kind::Delay {
+        let mut reading = Reading::new(text, rest)?;
+        let kind = match (reading.name, reading.value) {
+            ("identity", _) => {
+                reading.plain()?;
+                Kind::Identity
+            }
+            ("delay", _) => Kind::Delay {
                 seconds: reading.number(units::seconds)?,
             },
-            "echo" => {
-                let (time, feedback) = reading.pair(',', "a time and a feedback are needed")?;
-                let seconds = reading.unit(units::seconds(time))?;
-                let feedback = reading.unit(units::gain(feedback))?;
-                if seconds == 0.0 {
-                    return Err(reading.usage("an echo needs a time above 0"));
-                }
-                if feedback.abs() >= 1.0 {
-                    return Err(reading.usage("a feedback of 1 (0 dB) or more never ends"));
-                }
-                Kind::Echo { seconds, feedback }
-            }
-            "room" => reading.plain(Kind::Space(&space::ROOM))?,
-            "plate" => reading.plain(Kind::Space(&space::PLATE))?,
-            "hall" => reading.plain(Kind::Space(&space::HALL))?,
-            "cathedral" => reading.plain(Kind::Space(&space::CATHEDRAL))?,
-            "lowpass" | "highpass" | "notch" => {
-                let hz = reading.number(units::hertz)?;
-                let band = match name {
-                    "lowpass" => Band::Below(hz),
-                    "highpass" => Band::Above(hz),
-                    _ => Band::Without(hz),
-                };
-                Kind::Filter {
-                    band,
-                    minimum_phase,
-                }
-            }
-            "bandpass" => {
-                let (low, high) = reading.pair('-', "two frequencies are needed")?;
-                let low = reading.unit(units::hertz(low))?;
-                let high = reading.unit(units::hertz(high))?;
-                if low >= high {
-                    return Err(reading.usage("the lower frequency comes first"));
-                }
-                Kind::Filter {
-                    band: Band::Between(low, high),
-                    minimum_phase,
-                }
-            }
-            _ => return Err(unknown(name)),
+            ("echo", _) => echo(&mut reading)?,
+            ("room", Some(_)) => Kind::Room(Box::new(Shoebox::read(&mut reading)?)),
+            ("room", None) => space(&space::ROOM, &mut reading)?,
+            ("plate", _) => space(&space::PLATE, &mut reading)?,
+            ("hall", _) => space(&space::HALL, &mut reading)?,
+            ("cathedral", _) => space(&space::CATHEDRAL, &mut reading)?,
+            _ => Kind::Filter(Filter::read(&mut reading, minimum_phase)?),
         };
-        if minimum_phase && !matches!(kind, Kind::Filter { .. }) {
-            return Err(Reading {
-                name: "min:lowpass",
-                ..reading
-            }
-            .usage("`min:` is for filters"));
+        if minimum_phase && !matches!(kind, Kind::Filter(_)) {
+            return Err(reading.no_filter());
         }
+        reading.finish()?;
         Ok(Self {
             text: text.to_owned(),
             kind,
@@ -245,59 +168,21 @@ impl FromStr for Recipe {
     }
 }
 
-/// A recipe's text on its way to a [`Kind`].
-struct Reading<'a> {
-    text: &'a str,
-    name: &'a str,
-    value: Option<&'a str>,
+fn space(space: &Space, reading: &mut Reading) -> Result<Kind, IrError> {
+    Ok(Kind::Space(Box::new(space.clone().with(reading)?)))
 }
 
-impl<'a> Reading<'a> {
-    /// A recipe that takes no value.
-    fn plain(&self, kind: Kind) -> Result<Kind, IrError> {
-        if self.value.is_none() {
-            Ok(kind)
-        } else {
-            Err(self.usage("this recipe takes no value"))
-        }
+fn echo(reading: &mut Reading) -> Result<Kind, IrError> {
+    let (time, feedback) = reading.both("a time and a feedback are needed")?;
+    let seconds = reading.unit(units::seconds(time))?;
+    let feedback = reading.unit(units::gain(feedback))?;
+    if seconds == 0.0 {
+        return Err(reading.usage("an echo needs a time above 0"));
     }
-
-    /// A recipe that takes one number.
-    fn number(&self, read: fn(&str) -> Result<f64, UnitError>) -> Result<f64, IrError> {
-        let value = self.value.ok_or_else(|| self.usage("a value is needed"))?;
-        self.unit(read(value))
+    if feedback.abs() >= 1.0 {
+        return Err(reading.usage("a feedback of 1 (0 dB) or more never ends"));
     }
-
-    /// A recipe that takes two values.
-    fn pair(&self, between: char, problem: &'static str) -> Result<(&'a str, &'a str), IrError> {
-        let pair = self.value.and_then(|value| value.split_once(between));
-        pair.ok_or_else(|| self.usage(problem))
-    }
-
-    fn unit(&self, result: Result<f64, UnitError>) -> Result<f64, IrError> {
-        result.map_err(|source| IrError::Unit {
-            recipe: self.text.to_owned(),
-            source,
-        })
-    }
-
-    fn usage(&self, problem: &'static str) -> IrError {
-        let entry = catalogue().iter().find(|entry| entry.name() == self.name);
-        let example = entry.map_or("identity", |entry| entry.usage);
-        IrError::Usage {
-            recipe: self.text.to_owned(),
-            problem,
-            example,
-        }
-    }
-}
-
-fn unknown(name: &str) -> IrError {
-    let known: Vec<&str> = catalogue().iter().map(|entry| entry.usage).collect();
-    IrError::UnknownRecipe {
-        name: name.to_owned(),
-        known: known.join(", "),
-    }
+    Ok(Kind::Echo { seconds, feedback })
 }
 
 #[cfg(test)]
@@ -337,6 +222,35 @@ mod tests {
         for entry in catalogue() {
             let (one, two) = (render(entry.usage, 22_050), render(entry.usage, 22_050));
             assert_eq!(one.unwrap(), two.unwrap(), "{}", entry.usage);
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_the_catalogue_changes_what_comes_out() {
+        for entry in catalogue() {
+            let plain = render(entry.usage, 22_050).unwrap();
+            let plain = plain.audio().channels();
+            for parameter in entry.parameters {
+                let text = format!("{},{}", entry.usage, parameter.usage);
+                let ir = render(&text, 22_050).unwrap_or_else(|error| panic!("{error}"));
+                assert_ne!(ir.audio().channels(), plain, "{text}");
+                assert!(parameter.about.len() < 95, "{}", parameter.about);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_assumed_is_told_for_every_recipe_that_assumes() {
+        for entry in catalogue() {
+            let lines = entry.usage.parse::<Recipe>().unwrap().assumed(rate(48_000));
+            let lines = lines.unwrap().join("\n");
+            let word = match entry.name() {
+                "identity" | "delay" | "echo" => "",
+                "room" | "hall" | "cathedral" | "plate" => "RT60 ",
+                _ => " taps, ",
+            };
+            assert!(lines.contains(word), "{}: {lines}", entry.usage);
+            assert_eq!(word.is_empty(), lines.is_empty(), "{}", entry.usage);
         }
     }
 

@@ -10,37 +10,35 @@
 
 use std::f64::consts::PI;
 
-use rustfft::FftPlanner;
-use rustfft::num_complex::Complex;
-
+use super::bands::{BANDS, KILOHERTZ, LOWEST_BAND, split};
+use super::images::{Hits, Mirrors, SPEED, distance};
+use super::noise::Noise;
+use super::reading::Reading;
+use super::shoebox;
+use crate::ir::IrError;
 use crate::signal::SampleRate;
 
-/// Speed of sound in m/s.
-const SPEED: f64 = 343.0;
-/// Centre of the lowest octave band in Hz; the others follow at factors of 2. The lowest takes
-/// everything below, the highest everything above.
-const LOWEST_BAND: f64 = 125.0;
-const BANDS: usize = 7;
-/// Length of a response, in RT60 of its 1 kHz band: down to -90 dB there.
-const LENGTH: f64 = 1.5;
+/// Length of a response, in its RT60: down to -90 dB.
+pub(super) const LENGTH: f64 = 1.5;
 /// Share of the length that fades out at the end.
 const FADE: f64 = 0.1;
 
 /// One space with all that is known about it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Space {
     /// One line for people; the tests hold it to the truth.
     pub(super) about: &'static str,
-    /// Time in seconds in which the 500 Hz and 1 kHz bands fall by 60 dB.
+    /// Time in seconds in which the sound falls by 60 dB, in the 500 Hz and 1 kHz bands unless it
+    /// was asked for band by band.
     pub(super) rt60: f64,
     /// The bands' decay times, 125 Hz to 8 kHz, relative to that.
     bands: [f64; BANDS],
-    /// Energy of the reverberation per second before decay, direct sound = 1.
     reverb: Reverb,
+    channels: usize,
     seed: u64,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Reverb {
     /// A shoebox. Lengths in metres: sides, source, the point between the microphones, and their
     /// distance. Source and microphones form a T, so the direct sound reaches both at once.
@@ -67,6 +65,7 @@ pub(super) const ROOM: Space = Space {
         apart: 0.2,
         mixing: 0.025,
     },
+    channels: 2,
     seed: 0x0001,
 };
 
@@ -81,6 +80,7 @@ pub(super) const HALL: Space = Space {
         apart: 0.5,
         mixing: 0.08,
     },
+    channels: 2,
     seed: 0x0002,
 };
 
@@ -95,6 +95,7 @@ pub(super) const CATHEDRAL: Space = Space {
         apart: 0.8,
         mixing: 0.12,
     },
+    channels: 2,
     seed: 0x0003,
 };
 
@@ -106,32 +107,62 @@ pub(super) const PLATE: Space = Space {
         density: 60.0,
         onset: 0.004,
     },
+    channels: 2,
     seed: 0x0004,
 };
 
 impl Space {
-    /// Two channels. The level is such that a steady tone in the 1 kHz band leaves, in the mean
-    /// over frequency, with the energy it came with.
+    /// Another decay, number of channels or noise, where they are asked for.
+    pub(super) fn with(mut self, reading: &mut Reading) -> Result<Self, IrError> {
+        reading.plain()?;
+        if let Some(times) = shoebox::rt60(reading)? {
+            match times[..] {
+                [time] => self.rt60 = time,
+                _ => {
+                    self.rt60 = times.iter().copied().fold(0.0, f64::max);
+                    for (band, time) in self.bands.iter_mut().zip(&times) {
+                        *band = time / self.rt60;
+                    }
+                }
+            }
+        }
+        self.channels = reading.channels()?;
+        if let (Reverb::Shoebox { apart, .. }, 1) = (&mut self.reverb, self.channels) {
+            *apart = 0.0;
+        }
+        self.seed = reading.whole("seed", shoebox::SEEDS)?.unwrap_or(self.seed);
+        Ok(self)
+    }
+
+    /// What a person would want to know and did not write.
+    pub(super) fn assumed(&self) -> Vec<String> {
+        let times = self.bands.map(|band| band * self.rt60);
+        vec![
+            format!("RT60 {}, 125 Hz to 8 kHz", shoebox::listed(&times, " s")),
+            String::from("level: 0 dB at 1 kHz; the direct sound comes at once"),
+        ]
+    }
+
+    /// One or two channels. The level is such that a steady tone in the 1 kHz band leaves, in the
+    /// mean over frequency, with the energy it came with.
     pub(super) fn render(&self, rate: SampleRate) -> Vec<Vec<f64>> {
         let hz = f64::from(rate.hz());
         let frames = rate.frames(LENGTH * self.rt60).max(1);
-        let mut channels = vec![vec![0.0; frames]; 2];
+        let mut channels = vec![vec![0.0; frames]; self.channels];
         let dry = [0, 1].map(|channel| self.excitation(channel, rate, frames));
         for (band, part) in split(&dry, hz) {
             let tau = 2.0 * self.rt60 * self.bands[band] / 1e6f64.ln();
             let onset = rate.frames(self.onset(band));
             for (n, x) in part.iter().enumerate().skip(onset) {
                 let decay = (-((n - onset) as f64) / (hz * tau)).exp();
-                channels[0][n] += x.re * decay;
-                channels[1][n] += x.im * decay;
+                for (taps, x) in channels.iter_mut().zip([x.re, x.im]) {
+                    taps[n] += x * decay;
+                }
             }
         }
         let gain = self.gain();
-        let fade = (FADE * frames as f64).max(1.0);
         for taps in &mut channels {
-            for (n, tap) in taps.iter_mut().rev().enumerate().take(fade as usize) {
-                *tap *= (PI * 0.5 * n as f64 / fade).sin().powi(2);
-            }
+            fade_out(taps);
             taps[0] += 1.0;
             taps.iter_mut().for_each(|tap| *tap *= gain);
         }
@@ -143,11 +174,10 @@ impl Space {
         let hz = f64::from(rate.hz());
         // White noise whose energy is `density` per second, whatever the rate.
         let sigma = (self.density() / hz).sqrt();
-        let mut noise = Noise(self.seed << 32 | channel as u64);
+        let mut noise = Noise::new(self.seed, channel);
         let mut x: Vec<f64> = (0..frames).map(|_| sigma * noise.normal()).collect();
         if let Reverb::Shoebox { mixing, .. } = self.reverb {
-            // Images give way to noise around the mixing time: equal power over half of it.
-            let share = |t: f64| ((t - 0.75 * mixing) / (0.5 * mixing)).clamp(0.0, 1.0);
+            let share = |t: f64| given_way(t, mixing);
             for (n, x) in x.iter_mut().enumerate() {
                 *x *= (PI * 0.5 * share(n as f64 / hz)).sin();
             }
@@ -173,28 +203,16 @@ impl Space {
         else {
             return Vec::new();
         };
-        let ear = [ears[0] + (channel as f64 - 0.5) * apart, ears[1], ears[2]];
-        let direct = distance(source, &ear);
+        let ear = &[ears[0] + (channel as f64 - 0.5) * apart, ears[1], ears[2]];
+        let direct = distance(source, ear);
         let reach = direct + 1.25 * mixing * SPEED;
-        // Mirrored sources along one axis: 2 m side + source and 2 m side - source.
-        let along = |axis: usize| {
-            let most = (reach / (2.0 * sides[axis])).ceil() as i32 + 1;
-            (-most..=most).flat_map(move |m| {
-                let at = 2.0 * f64::from(m) * sides[axis];
-                [at + source[axis], at - source[axis]]
-            })
-        };
+        let mirrors = Mirrors { sides, source, ear };
         let mut images = Vec::new();
-        for x in along(0) {
-            for y in along(1) {
-                for z in along(2) {
-                    let far = distance(&[x, y, z], &ear);
-                    if far < reach && [x, y, z] != *source {
-                        images.push(((far - direct) / SPEED, direct / far));
-                    }
-                }
+        mirrors.each(reach, u32::MAX, |far, hits| {
+            if hits != Hits::default() {
+                images.push(((far - direct) / SPEED, direct / far));
             }
-        }
+        });
         images
     }
 
@@ -229,7 +247,7 @@ impl Space {
     /// What makes direct sound, early reflections and decay at 1 kHz a unit of energy together.
     fn gain(&self) -> f64 {
         // Energy decays as exp(-t / tau), tau = RT60 / ln(10^6).
-        let tau = self.rt60 / 1e6f64.ln();
+        let tau = self.rt60 * self.bands[KILOHERTZ] / 1e6f64.ln();
         let (early, begin) = match self.reverb {
             Reverb::Plate { .. } => (0.0, 0.0),
             Reverb::Shoebox { mixing, .. } => {
@@ -250,74 +268,25 @@ impl Space {
     }
 }
 
-fn distance(a: &[f64; 3], b: &[f64; 3]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b) * (a - b))
-        .sum::<f64>()
-        .sqrt()
+/// How far images have given way to noise `t` seconds after the direct sound: from 0 to 1 over
+/// half of the mixing time, with the mixing time in the middle.
+pub(super) fn given_way(t: f64, mixing: f64) -> f64 {
+    ((t - 0.75 * mixing) / (0.5 * mixing)).clamp(0.0, 1.0)
 }
 
-/// The octave bands of two signals of one length, each band as long as they, one signal in the
-/// real and one in the imaginary parts; added up they are the signals again. Between two centres
-/// one band gives way to the next as cos^2 over log frequency.
-fn split(signals: &[Vec<f64>; 2], hz: f64) -> impl Iterator<Item = (usize, Vec<Complex<f64>>)> {
-    let [a, b] = signals;
-    let frames = a.len();
-    // Some room behind, so that a band's ringing around the end does not come back at the start.
-    let size = (frames + frames / 8 + 4096).next_power_of_two();
-    let mut planner = FftPlanner::new();
-    let forward = planner.plan_fft_forward(size);
-    let inverse = planner.plan_fft_inverse(size);
-    let mut spectrum: Vec<_> = a.iter().zip(b).map(|(&a, &b)| Complex::new(a, b)).collect();
-    spectrum.resize(size, Complex::default());
-    forward.process(&mut spectrum);
-    let octaves: Vec<f64> = (0..=size / 2)
-        .map(|k| (k as f64 * hz / size as f64 / LOWEST_BAND).log2())
-        .map(|octave| octave.clamp(0.0, (BANDS - 1) as f64))
-        .collect();
-    (0..BANDS).map(move |band| {
-        // The same real gain at both frequencies of a pair keeps the two signals apart.
-        let gain = |k: usize| {
-            let away = (octaves[k.min(size - k)] - band as f64).abs().min(1.0);
-            (PI * 0.5 * away).cos().powi(2) / size as f64
-        };
-        let mut bins: Vec<_> = spectrum
-            .iter()
-            .enumerate()
-            .map(|(k, x)| x * gain(k))
-            .collect();
-        inverse.process(&mut bins);
-        bins.truncate(frames);
-        (band, bins)
-    })
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014), from a seed.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Above 0, up to 1.
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Mean 0, variance 1 (Box & Muller 1958).
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (2.0 * PI * self.uniform()).cos()
+/// Lets the end fall to 0.
+pub(super) fn fade_out(taps: &mut [f64]) {
+    let fade = (FADE * taps.len() as f64).max(1.0);
+    for (n, tap) in taps.iter_mut().rev().enumerate().take(fade as usize) {
+        *tap *= (PI * 0.5 * n as f64 / fade).sin().powi(2);
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use rustfft::FftPlanner;
+    use rustfft::num_complex::Complex;
+
     use super::*;
 
     const ALL: [&Space; 4] = [&ROOM, &PLATE, &HALL, &CATHEDRAL];
@@ -332,7 +301,7 @@ mod tests {
 
     /// One octave around band `band`: flat over half an octave, down by 3 dB at the borders, gone
     /// at 3/4 of an octave; a sharper cut would ring longer than a small room.
-    fn octave(taps: &[f64], hz: f64, band: usize) -> Vec<f64> {
+    pub(in crate::ir::synth) fn octave(taps: &[f64], hz: f64, band: usize) -> Vec<f64> {
         let centre = LOWEST_BAND * f64::from(1 << band);
         let size = (2 * taps.len()).next_power_of_two();
         let mut planner = FftPlanner::new();
@@ -353,7 +322,7 @@ mod tests {
 
     /// T30: time to fall by 60 dB, from the straight line through the backward integral
     /// (Schroeder 1965) between -5 and -35 dB, as ISO 3382-1 has it.
-    fn decay_time(taps: &[f64], hz: f64) -> f64 {
+    pub(in crate::ir::synth) fn decay_time(taps: &[f64], hz: f64) -> f64 {
         let mut left = 0.0;
         let mut curve: Vec<f64> = taps
             .iter()
