@@ -21,14 +21,19 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::f64::consts::TAU;
     use std::process::{Command, Stdio};
 
+    use faltung::ir::measure::{Options, Sweep, SweepSetup, deconvolve};
+    use faltung::{Audio, SampleRate};
     use rosc::OscType;
+    use rustfft::num_complex::Complex;
     use rustix::process::Signal;
 
     use crate::common::{BINARY, RATE, Room, float};
     use crate::rig::face::Face;
     use crate::rig::jack::{self, Wiring};
+    use crate::rig::measuring::{self, Measuring};
     use crate::rig::pulse::{self, Microphone};
     use crate::rig::session::{self, Session};
     use crate::rig::signal::{self, align, compare, compare_following, db, delays, rms};
@@ -40,7 +45,7 @@ mod linux {
         ($($needs:expr => $name:ident,)*) => { [$((stringify!($name), $needs, $name)),*] };
     }
 
-    pub const TESTS: [Test; 16] = tests![
+    pub const TESTS: [Test; 20] = tests![
         &[] => the_ruler_is_straight,
         jack::NEEDS => jack_at_256_equals_the_offline_render,
         jack::NEEDS => jack_at_1024_equals_the_offline_render,
@@ -55,6 +60,10 @@ mod linux {
         jack::NEEDS => signals_end_a_session_within_a_second_and_with_a_summary,
         jack::NEEDS => latency_measured_through_jack_is_what_is_stated,
         pulse::NEEDS => latency_measured_through_pulseaudio_is_about_what_is_stated,
+        jack::NEEDS => a_loop_through_jack_is_measured_as_a_delta,
+        pulse::NEEDS => a_loop_through_pulseaudio_is_measured_as_a_delta,
+        jack::NEEDS => a_measurement_whose_server_dies_leaves_nothing,
+        jack::NEEDS => a_measurement_that_is_stopped_leaves_nothing,
         STRESS => under_stress_on_every_core_the_frames_lost_are_told,
         pulse::NEEDS => devices_of_a_server_are_listed,
     ];
@@ -416,6 +425,140 @@ mod linux {
         println!("    {measured} frames measured, {stated} stated");
         // The server holds up to two periods of its own on each side.
         assert!((measured - stated).abs() <= 4.0 * 1024.0);
+    }
+
+    // ------------------------------------------------------------ measuring a response
+
+    /// How far a measured response is from that of a wire, in dB: the largest difference to what
+    /// the measurement's own sweep gives when it is taken for the recording.
+    fn off_a_wire(room: &Room, setup: SweepSetup) -> f64 {
+        let narrow = |x: &Vec<f64>| x.iter().map(|x| *x as f32).collect();
+        let sweep = Sweep::new(setup).unwrap();
+        let played: Vec<f32> = narrow(&room.read("room-sweep.wav").channels[0]);
+        assert!(
+            played
+                .iter()
+                .zip(sweep.samples())
+                .all(|(a, b)| *a == *b as f32)
+        );
+        let played = Audio::new(sweep.rate(), vec![played]).unwrap();
+        let wire = deconvolve(&played, &sweep.into(), &Options::default())
+            .unwrap()
+            .ir;
+        let measured: Vec<f32> = narrow(&room.read("room.wav").channels[0]);
+        let pairs = measured.iter().zip(wire.channel(0));
+        let off = pairs.map(|(a, b)| f64::from((a - b).abs()));
+        let most = wire
+            .channel(0)
+            .iter()
+            .fold(0.0, |most: f32, x| most.max(x.abs()));
+        db(off.fold(0.0, f64::max) / f64::from(most))
+    }
+
+    /// What the loops are measured with.
+    const SWEEP: &str = "--seconds 3s --silence 500ms --level 0.25";
+
+    fn sweep() -> SweepSetup {
+        SweepSetup {
+            seconds: 3.0,
+            silence: 0.5,
+            level: 0.25,
+            ..SweepSetup::new(SampleRate::new(RATE).unwrap())
+        }
+    }
+
+    /// Measures a loop; how far it is from a wire.
+    #[track_caller]
+    fn measured(measuring: &mut Measuring, room: &Room) -> Result<String, Failed> {
+        let report = measuring.ends_within(60.0).well();
+        let files = [
+            "room-recording.wav",
+            "room-report.json",
+            "room-sweep.wav",
+            "room.wav",
+        ];
+        assert_eq!(room.files(), files);
+        let off = off_a_wire(room, sweep());
+        let level = tone(&room.read("room.wav").channels[0], 1000.0);
+        let arrival = &report["arrival"];
+        let told = format!("{off:.1} dB off a wire, {level:.4} at 1 kHz, arrival {arrival}");
+        // What comes back is what is played, to the bit. What the first 5 ms cut off of the
+        // ringing at 20 Hz is a step of 2 * 20 / 48,000 at most: 0.006 of a tone of 1 kHz.
+        match off < -100.0 && (level - 1.0).abs() < 0.01 {
+            true => Ok(told),
+            false => Err(Failed::new(format!("{told}\n{report}"), false)),
+        }
+    }
+
+    /// How much of a tone a response lets through.
+    fn tone(taps: &[f64], hz: f64) -> f64 {
+        let step = TAU * hz / f64::from(RATE);
+        let turned = |(n, x): (usize, &f64)| Complex::from_polar(*x, -step * n as f64);
+        taps.iter()
+            .enumerate()
+            .map(turned)
+            .sum::<Complex<f64>>()
+            .norm()
+    }
+
+    fn a_loop_through_jack_is_measured_as_a_delta() {
+        undisturbed(10.0, || {
+            let server = jack::Server::start(256, RATE);
+            let room = Room::new();
+            let line = format!("room.wav {} {SWEEP} --tries 5 --json", server.options());
+            let mut measuring = Measuring::start(&room, &line, &server.env());
+            let mut peer = server.peer(&[]);
+            peer.wire(Wiring::Loop);
+            let told = measured(&mut measuring, &room);
+            peer.end();
+            told
+        });
+    }
+
+    fn a_loop_through_pulseaudio_is_measured_as_a_delta() {
+        undisturbed(10.0, || {
+            let server = pulse::Server::start(Microphone::Sink(RATE));
+            let _listener = server.listen_closely("loudspeaker");
+            let room = Room::new();
+            let options = server.options();
+            let options = options.replace("--input microphone", "--input loudspeaker");
+            let line = format!("room.wav {options} {SWEEP} --tries 5 --json");
+            measured(&mut Measuring::start(&room, &line, &server.env()), &room)
+        });
+    }
+
+    fn a_measurement_whose_server_dies_leaves_nothing() {
+        let mut server = jack::Server::start(256, RATE);
+        let (room, ended) = interrupted(&mut server, |server, _| server.kill());
+        // One that is killed and never started again keeps its place among the few that can be.
+        server.start_again();
+        assert!(ended.err.contains("the device was lost"), "{}", ended.err);
+        assert!(room.files().is_empty(), "{:?}", room.files());
+    }
+
+    fn a_measurement_that_is_stopped_leaves_nothing() {
+        let mut server = jack::Server::start(256, RATE);
+        let (room, ended) = interrupted(&mut server, |_, measuring| {
+            measuring.process().signal(Signal::INT);
+        });
+        assert!(ended.err.contains("stopped"), "{}", ended.err);
+        assert!(room.files().is_empty(), "{:?}", room.files());
+    }
+
+    /// A measurement to which something happens while the sweep is played.
+    #[track_caller]
+    fn interrupted(
+        server: &mut jack::Server,
+        event: impl FnOnce(&mut jack::Server, &mut Measuring),
+    ) -> (Room, measuring::Ended) {
+        let room = Room::new();
+        let line = format!("room.wav {}", server.options());
+        let mut measuring = Measuring::start(&room, &line, &server.env());
+        sleep(6.0);
+        event(server, &mut measuring);
+        let ended = measuring.ends_within(10.0);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        (room, ended)
     }
 
     fn devices_of_a_server_are_listed() {

@@ -295,3 +295,52 @@ fn the_callbacks_of_a_live_session_leave_the_allocator_alone() {
         std::fs::remove_file(file).unwrap();
     }
 }
+
+/// Both callbacks of a deck, on scripted devices: while it is silent, plays, is recorded, turns to
+/// another channel and is broken off.
+#[cfg(feature = "live")]
+#[test]
+fn the_callbacks_of_a_measurement_leave_the_allocator_alone() {
+    use faltung::SampleRate;
+    use faltung::io::memory::MemoryPorts;
+    use faltung::io::port::Clocks;
+    use faltung::run::measure::{Deck, Program, TakeError};
+    use std::time::Duration;
+
+    let rate = SampleRate::new(48_000).unwrap();
+    let (ports, script) = MemoryPorts::new([rate; 2], [2, 2], Clocks::One);
+    let mut deck = Deck::open(&[0, 1], Box::new(ports)).unwrap();
+    let program = |seconds: usize| Program {
+        signal: vec![0.5; 24_000 * seconds],
+        turns: vec![vec![0], vec![1]],
+        lead: 0.1,
+        tail: 0.1,
+    };
+    let takes = std::thread::spawn(move || {
+        let whole = deck.take(program(1), &mut |_| true).unwrap();
+        let broken = deck.take(program(60), &mut |progress| progress.seconds < 1.0);
+        (whole, broken.unwrap_err())
+    });
+    let input = every_input::<f32>();
+    let mut output = vec![0.0f32; 2 * 240];
+    let mut sounded = [false; 2];
+    let mut at = 0;
+    while !takes.is_finished() {
+        let calls = allocator_calls(|| {
+            // The script's lock and clock are the test's own; neither allocates.
+            script.advance(Duration::from_millis(5));
+            script.record(&input[at..at + 2 * 240]);
+            script.play(&mut output);
+        });
+        assert_eq!(calls, 0);
+        at = (at + 480) % 16_000;
+        for (k, sounded) in sounded.iter_mut().enumerate() {
+            *sounded |= output.iter().skip(k).step_by(2).any(|x| *x != 0.0);
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let (whole, broken) = takes.join().unwrap();
+    assert_eq!(sounded, [true; 2]);
+    assert!(whole.recorded.frames() >= 48_000 && whole.nonfinite > 0);
+    assert!(matches!(broken, TakeError::Stopped), "{broken}");
+}

@@ -1,8 +1,12 @@
 //! `faltung ir`: impulse responses, made, measured, shaped, judged and looked at.
 
 mod compare;
+mod deconvolve;
 mod edit;
 mod info;
+#[cfg(feature = "live")]
+mod measure;
+mod sweep;
 mod synth;
 
 use std::path::PathBuf;
@@ -28,6 +32,10 @@ enum Verb {
     Info(info::Args),
     Compare(compare::Args),
     Edit(edit::Args),
+    Sweep(sweep::Args),
+    Deconvolve(deconvolve::Args),
+    #[cfg(feature = "live")]
+    Measure(Box<measure::Args>),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -37,6 +45,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Verb::Info(args) => info::run(args),
         Verb::Compare(args) => compare::run(args),
         Verb::Edit(args) => edit::run(args),
+        Verb::Sweep(args) => sweep::run(args),
+        Verb::Deconvolve(args) => deconvolve::run(args),
+        #[cfg(feature = "live")]
+        Verb::Measure(args) => measure::run(args),
     }
 }
 

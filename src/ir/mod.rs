@@ -10,6 +10,7 @@ pub mod decay;
 pub mod edit;
 pub mod info;
 pub mod level;
+pub mod measure;
 mod minimum_phase;
 mod onset;
 #[cfg(feature = "resample")]

@@ -9,13 +9,13 @@
 //! [`Live`] is what a program holds. Its wishes go to a thread that may wait, the supervisor; the
 //! two callbacks share nothing with it but atomics, rings and the convolver's own control.
 
-mod capture;
+pub(super) mod capture;
 mod clock;
-mod connection;
+pub(super) mod connection;
 mod guard;
 mod library;
 mod outage;
-mod patch;
+pub(super) mod patch;
 mod playback;
 mod probe;
 mod recorder;
@@ -23,7 +23,7 @@ mod reserve;
 mod session;
 mod setup;
 mod shared;
-mod stats;
+pub(super) mod stats;
 mod status;
 mod supervisor;
 mod varispeed;

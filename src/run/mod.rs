@@ -2,6 +2,8 @@
 
 #[cfg(feature = "live")]
 pub mod live;
+#[cfg(feature = "live")]
+pub mod measure;
 pub mod offline;
 
 pub use offline::{Render, Report, RunError, Session, SwapAt, Tail};

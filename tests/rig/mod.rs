@@ -3,6 +3,7 @@
 
 pub mod face;
 pub mod jack;
+pub mod measuring;
 pub mod osc;
 pub mod pulse;
 pub mod session;

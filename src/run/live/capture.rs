@@ -14,15 +14,17 @@ const PIECE: usize = 512;
 
 /// How many frames had been captured at a certain time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp {
+pub(in crate::run) struct Stamp {
     /// Seconds since the ports were made.
     pub at: f64,
+    /// Seconds between the microphone or loudspeaker and this callback, as the host says.
+    pub delay: f64,
     /// Frames in the ring so far, those of this callback included.
     pub total: u64,
 }
 
 /// Runs in the input's callback.
-pub(super) struct Capture {
+pub(in crate::run) struct Capture {
     pub ring: HeapProd<f32>,
     pub stamps: HeapProd<Stamp>,
     pub stats: Arc<Stats>,
@@ -90,6 +92,7 @@ impl Capture {
         // Where the other side does not look for a while, the oldest stamps tell enough.
         let _ = self.stamps.try_push(Stamp {
             at: moment.at.as_secs_f64(),
+            delay: moment.delay.as_secs_f64(),
             total: self.total,
         });
         self.stats.input.called(moment, frames, self.rate);

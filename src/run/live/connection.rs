@@ -15,7 +15,7 @@ use crate::io::port::{Direction, Fault, FaultKind, OnFault, Stream};
 const CLOSING: Duration = Duration::from_millis(1500);
 
 /// Open streams and what they tell.
-pub(super) struct Connection {
+pub(in crate::run) struct Connection {
     pub streams: [Box<dyn Stream>; 2],
     pub faults: Receiver<(Direction, Fault)>,
     pub stats: Arc<Stats>,
@@ -24,7 +24,7 @@ pub(super) struct Connection {
 }
 
 /// Closes streams on a thread of their own: some never return.
-pub(super) fn let_go(streams: Vec<Box<dyn Stream>>) {
+pub(in crate::run) fn let_go(streams: Vec<Box<dyn Stream>>) {
     let (over, closed) = mpsc::channel();
     let close = move || {
         drop(streams);
@@ -36,7 +36,7 @@ pub(super) fn let_go(streams: Vec<Box<dyn Stream>>) {
 }
 
 /// Counts xruns where they happen; everything else is looked at later.
-pub(super) fn fault_into(
+pub(in crate::run) fn fault_into(
     stats: Arc<Stats>,
     side: Direction,
     once: bool,

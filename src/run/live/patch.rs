@@ -47,7 +47,11 @@ pub(super) fn speakers(
     Ok(speakers)
 }
 
-fn check(asked: &[usize], direction: Direction, port: &Port) -> Result<(), LiveError> {
+pub(in crate::run) fn check(
+    asked: &[usize],
+    direction: Direction,
+    port: &Port,
+) -> Result<(), LiveError> {
     if asked.is_empty() {
         let device = port.device.clone();
         return Err(LiveError::NoChannel { direction, device });

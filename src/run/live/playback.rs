@@ -120,6 +120,7 @@ impl Playback {
             read: 0,
             latest: Stamp {
                 at: f64::NEG_INFINITY,
+                delay: 0.0,
                 total: 0,
             },
             envelope: Ramp::new(0.0, (FADE * parts.output_rate) as usize),

@@ -9,7 +9,7 @@ use crate::io::port::Moment;
 
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
-pub(super) struct Figure(AtomicU64);
+pub(in crate::run) struct Figure(AtomicU64);
 
 impl Figure {
     pub fn set(&self, value: f64) {
@@ -34,7 +34,7 @@ impl Figure {
 
 /// The largest number since the last look; never negative.
 #[derive(Debug, Default)]
-pub(super) struct Peak(AtomicU32);
+pub(in crate::run) struct Peak(AtomicU32);
 
 impl Peak {
     pub fn see(&self, value: f32) {
@@ -53,7 +53,7 @@ impl Peak {
 
 /// Level of one channel.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(in crate::run) struct Meter {
     peak: Peak,
     square: Figure,
 }
@@ -71,7 +71,7 @@ impl Meter {
 }
 
 /// Levels of the channels of interleaved frames.
-pub(super) fn measure(meters: &[Meter], block: &[f32], rate: f64) {
+pub(in crate::run) fn measure(meters: &[Meter], block: &[f32], rate: f64) {
     let channels = meters.len();
     let frames = block.len() / channels.max(1);
     let share = 1.0 - (-(frames as f64) / (rate * METER_SECONDS)).exp();
@@ -93,7 +93,7 @@ pub(super) fn measure(meters: &[Meter], block: &[f32], rate: f64) {
 
 /// One device's calls.
 #[derive(Debug, Default)]
-pub(super) struct Side {
+pub(in crate::run) struct Side {
     last: AtomicU64,
     calls: AtomicU64,
     /// Frames of a callback, smoothed.
@@ -125,7 +125,7 @@ impl Side {
 
 /// All that both halves tell of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Stats {
+pub(in crate::run) struct Stats {
     pub input: Side,
     pub output: Side,
     pub starved: AtomicU64,
