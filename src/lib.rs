@@ -8,6 +8,8 @@ pub mod dsp;
 #[cfg(feature = "wav")]
 pub mod io;
 pub mod ir;
+#[cfg(feature = "plot")]
+pub mod plot;
 #[cfg(feature = "wav")]
 pub mod run;
 pub mod signal;

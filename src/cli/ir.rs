@@ -6,6 +6,7 @@ mod edit;
 mod info;
 #[cfg(feature = "live")]
 mod measure;
+mod plot;
 mod sweep;
 mod synth;
 
@@ -30,6 +31,7 @@ enum Verb {
     List,
     Synth(synth::Args),
     Info(info::Args),
+    Plot(plot::Args),
     Compare(compare::Args),
     Edit(edit::Args),
     Sweep(sweep::Args),
@@ -43,6 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Verb::List => list(),
         Verb::Synth(args) => synth::run(args),
         Verb::Info(args) => info::run(args),
+        Verb::Plot(args) => plot::run(args),
         Verb::Compare(args) => compare::run(args),
         Verb::Edit(args) => edit::run(args),
         Verb::Sweep(args) => sweep::run(args),

@@ -15,6 +15,7 @@ mod minimum_phase;
 mod onset;
 #[cfg(feature = "resample")]
 mod resample;
+pub mod spectrum;
 pub mod synth;
 pub(crate) mod units;
 
