@@ -92,7 +92,7 @@ fn one_channel_is_compared_where_counts_differ() {
     let room = moved();
     room.faltung("ir synth room room.wav").ok();
     room.faltung("ir compare room.wav a.wav")
-        .refused(&["room.wav has 2 ch, a.wav has 1 ch; --channel N"]);
+        .refused(&["room.wav has 2 ch, a.wav has 1 ch; bring both to the same number, or choose one channel (--channel N)"]);
     let told = json(
         &room
             .faltung("ir compare room.wav a.wav --channel 2 --json")

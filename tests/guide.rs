@@ -31,12 +31,14 @@ fn commands(page: &str) -> Vec<(usize, String)> {
 /// commands that were.
 fn follow(page: &str) -> usize {
     let room = Room::new();
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    fs::create_dir(room.path("assets")).unwrap();
-    for entry in fs::read_dir(assets).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, room.path("assets").join(path.file_name().unwrap())).unwrap();
+    for folder in ["assets", "assets/golden"] {
+        fs::create_dir(room.path(folder)).unwrap();
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, room.path(folder).join(path.file_name().unwrap())).unwrap();
+            }
         }
     }
     let folder = Path::new(BINARY).parent().unwrap().to_str().unwrap();

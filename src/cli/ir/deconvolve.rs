@@ -129,6 +129,8 @@ fn drift(text: &str) -> Result<DriftOption, String> {
     }
 }
 
+/// Difference between repeats, in dB of their level, that is told where noise does not explain it.
+const UNLIKE: f64 = -40.0;
 /// Level beside the peak, in dB, below which a response's end is taken for silence.
 const RUNG_OUT: f64 = -60.0;
 
@@ -159,6 +161,18 @@ fn notes(found: &Deconvolved) -> Vec<String> {
             "repeat {} at {:.3} s is much noisier than the others and left out",
             index + 1,
             repeat.frame / f64::from(rate.hz()),
+        ));
+    }
+    let used = found.repeats.iter().filter(|repeat| repeat.used);
+    let worst = used.filter_map(|repeat| repeat.noise_db).reduce(f64::max);
+    if let (Some(noise), Some(snr)) = (worst, found.snr_db)
+        && noise > UNLIKE
+        && noise > 15.0 - snr
+    {
+        notes.push(format!(
+            "the repeats differ by {}, of which the noise explains {}: a few frames were lost, or something moved",
+            decibels(noise),
+            decibels(-snr),
         ));
     }
     for channel in &found.faint {

@@ -2,7 +2,7 @@
 
 use super::{Output, rate, read, tell};
 use crate::cli::{Failure, note};
-use crate::io::Origin;
+use crate::io::{Origin, ReadError};
 use crate::ir::ImpulseResponse;
 use crate::ir::edit::{Curve, EditError, Operation, Supply, catalogue};
 use crate::signal::SampleRate;
@@ -104,7 +104,8 @@ impl Supply for Shelf {
     }
 
     fn curve(&mut self, name: &str) -> Result<Curve, String> {
-        let text = std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?;
+        let text = std::fs::read_to_string(name)
+            .map_err(|error| ReadError::from_io(name, error).to_string())?;
         Curve::parse(&text).map_err(|error| format!("{name}: {error}"))
     }
 }

@@ -62,7 +62,7 @@ const LEAST_OF_OTHERS: f64 = 17.0;
 /// Level beside the loudest channel's, linear, below which a channel holds nothing but rounding.
 const ROUNDING: f64 = 1e-6;
 /// Noise of a repeat beside its own level, in dB, that needs an explanation.
-const DISAGREE: f64 = -6.0;
+const DISAGREE: f64 = -15.0;
 
 /// What a recording told.
 #[derive(Debug, Clone, PartialEq)]

@@ -72,7 +72,7 @@ fn describe(heard: &Chirp, excitation: &Excitation) -> String {
     });
     match at_rate {
         Some(other) => format!(
-            "{found}, which is the measuring signal if it was played at {other:.0} Hz instead of {rate:.0} Hz"
+            "{found}, which may be the measuring signal played at {other:.0} Hz instead of {rate:.0} Hz"
         ),
         None => format!(
             "{found}, the measuring signal goes from {from:.0} Hz to {to:.0} Hz in {:.2} s; give the one that was played",

@@ -541,7 +541,7 @@ fn bad_recordings_are_refused_with_the_reason() {
     text(
         &recorded,
         &made,
-        &["if it was played at 48000 Hz instead of 44100 Hz"],
+        &["may be the measuring signal played at 48000 Hz instead of 44100 Hz"],
     );
 }
 
@@ -707,9 +707,11 @@ fn a_channel_that_hears_nothing_does_not_move_the_others() {
 #[test]
 fn strong_distortion_is_not_taken_for_the_first_sound() {
     let sweep = Sweep::new(setup(2.0)).unwrap();
-    let ask = |y: &[f64]| {
-        deconvolve(&heard(48_000, &[y]), &(&sweep).into(), &Options::default()).unwrap()
+    let options = Options {
+        allow_clipped: true,
+        ..Options::default()
     };
+    let ask = |y: &[f64]| deconvolve(&heard(48_000, &[y]), &(&sweep).into(), &options).unwrap();
     let clean = late(&through(sweep.samples(), &room(48_000)));
     let loud: Vec<f64> = clean.iter().map(|&y| (5.0 * y).tanh()).collect();
     let (clean, loud) = (ask(&clean), ask(&loud));
@@ -732,6 +734,6 @@ fn repeats_between_which_frames_were_lost_are_no_response() {
     let mut y = plus(clean.clone(), &noise(1, clean.len(), 1e-4));
     // In the middle of the second sweep.
     let at = 48_000 + (1.2 * 48e3) as usize * 2 + 48_000 + 24_000;
-    y.drain(at..at + 480);
+    y.drain(at..at + 64);
     text(&heard(48_000, &[&y]), &sweep, &["repeats differ", "lost"]);
 }
