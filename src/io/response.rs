@@ -59,6 +59,7 @@ impl Response {
     }
 
     /// The files that a name stands for; the name itself where there are none.
+    #[cfg(feature = "resample")]
     pub(crate) fn files(name: &Path) -> Vec<std::path::PathBuf> {
         match name::resolve(name) {
             Ok(named) => named.parts.into_iter().map(|part| part.file).collect(),

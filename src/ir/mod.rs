@@ -10,6 +10,7 @@ pub mod decay;
 pub mod edit;
 pub mod info;
 pub mod level;
+mod log_line;
 pub mod measure;
 mod minimum_phase;
 mod onset;
@@ -18,6 +19,7 @@ mod resample;
 pub mod spectrum;
 pub mod synth;
 pub(crate) mod units;
+mod window;
 
 use thiserror::Error;
 

@@ -1,6 +1,7 @@
 //! Target curves: a level over frequency, by points.
 
 use super::EditError;
+use crate::ir::log_line;
 
 /// A level in dB over frequency: straight lines over log f between points, held beyond the
 /// outermost.
@@ -86,17 +87,7 @@ impl Curve {
 
     /// Level in dB at a frequency in Hz.
     pub fn at(&self, hz: f64) -> f64 {
-        let after = self.points.partition_point(|point| point.0 <= hz);
-        match (
-            after.checked_sub(1).map(|k| self.points[k]),
-            self.points.get(after),
-        ) {
-            (Some((low, from)), Some(&(high, to))) => {
-                from + (to - from) * (hz / low).ln() / (high / low).ln()
-            }
-            (Some((_, level)), None) | (None, Some(&(_, level))) => level,
-            (None, None) => 0.0,
-        }
+        log_line::at(&self.points, hz).unwrap_or(0.0)
     }
 }
 

@@ -9,6 +9,7 @@ use super::reading::{Reading, keyed};
 use super::{EditError, check_length, fade, frames, wide};
 use crate::ir::ImpulseResponse;
 use crate::ir::decay::{Decay, Unjudged};
+use crate::ir::log_line;
 use crate::ir::synth::bands::{BANDS, LOWEST_BAND, split};
 use crate::ir::synth::noise::Noise;
 use crate::signal::SampleRate;
@@ -93,17 +94,7 @@ impl DecayFactor {
 
     /// The factor at a frequency in Hz.
     pub fn at(&self, hz: f64) -> f64 {
-        let after = self.points.partition_point(|point| point.0 <= hz);
-        match (
-            after.checked_sub(1).map(|k| self.points[k]),
-            self.points.get(after),
-        ) {
-            (Some((low, from)), Some(&(high, to))) => {
-                from + (to - from) * (hz / low).ln() / (high / low).ln()
-            }
-            (Some((_, factor)), None) | (None, Some(&(_, factor))) => factor,
-            (None, None) => 1.0,
-        }
+        log_line::at(&self.points, hz).unwrap_or(1.0)
     }
 }
 

@@ -3,7 +3,7 @@
 mod section;
 
 use super::reading::{Reading, keyed};
-use super::{EditError, counted, frames, signed};
+use super::{EditError, counted, fade, frames, signed};
 use crate::dsp::clip::convolve;
 use crate::dsp::mode::Mode;
 use crate::ir::ImpulseResponse;
@@ -11,6 +11,8 @@ use crate::ir::minimum_phase::from_log_magnitude;
 use crate::signal::SampleRate;
 use section::Section;
 
+/// Fade in seconds of a ringing that is cut.
+const END: f64 = 0.05;
 /// What rings on after the last tap is kept down to this share of the largest tap, -140 dB.
 const SILENCE: f64 = 1e-7;
 /// Largest gain up or down in dB.
@@ -176,7 +178,8 @@ pub(super) fn read(reading: &Reading) -> Result<Vec<EqBand>, EditError> {
 
 impl ImpulseResponse {
     /// Runs all channels through an equaliser, one band after the other. What rings on after the
-    /// last tap is kept until -140 dB of the largest.
+    /// last tap is kept until -140 dB of the largest; of what rings for more than 30 s, the rest is
+    /// faded out.
     ///
     /// # Errors
     /// [`EditError::AboveNyquist`] for a frequency that the rate does not have.
@@ -218,6 +221,10 @@ impl ImpulseResponse {
             let peak = out.iter().fold(0.0, |peak: f64, tap| peak.max(tap.abs()));
             let last = out.iter().rposition(|tap| tap.abs() > SILENCE * peak);
             out.truncate(last.map_or(0, |last| last + 1).max(taps.len()));
+            if ring >= section::LONGEST && out.len() == taps.len() + rate.frames(ring) {
+                let from = out.len() - rate.frames(END);
+                fade::fall(&mut out[from..]);
+            }
             Ok(out)
         })?)
     }

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use super::reading::{Reading, keyed};
 use super::{EditError, frames};
 use crate::ir::ImpulseResponse;
-use crate::ir::synth::bessel_i0;
+use crate::ir::window;
 
 /// Raises the taps from silence as half a cosine, taken at the middle of each frame: a rise and a
 /// [`fall`] over the same frames add up to 1.
@@ -99,12 +99,12 @@ impl Shape {
     /// At a place from 0, the middle, to 1, the edge.
     fn at(self, x: f64) -> f64 {
         match self {
-            Self::Hann => 0.5 + 0.5 * (PI * x).cos(),
-            Self::Hamming => 0.54 + 0.46 * (PI * x).cos(),
-            Self::Blackman => 0.42 + 0.5 * (PI * x).cos() + 0.08 * (2.0 * PI * x).cos(),
+            Self::Hann => window::Window::Hann.at(x),
+            Self::Hamming => window::Window::Hamming.at(x),
+            Self::Blackman => window::Window::Blackman.at(x),
             Self::Tukey(share) if x <= 1.0 - share => 1.0,
-            Self::Tukey(share) => 0.5 + 0.5 * (PI * (x - 1.0 + share) / share).cos(),
-            Self::Kaiser(beta) => bessel_i0(beta * (1.0 - x * x).max(0.0).sqrt()) / bessel_i0(beta),
+            Self::Tukey(share) => window::Window::Hann.at((x - 1.0 + share) / share),
+            Self::Kaiser(beta) => window::Window::Kaiser(beta).at(x),
         }
     }
 }

@@ -10,9 +10,11 @@ mod tests;
 
 use std::f64::consts::PI;
 
-use super::fir::{self, Window, kaiser_beta};
+use super::fir;
 use super::reading::Reading;
+use crate::ir::log_line;
 use crate::ir::units::{self, UnitError};
+use crate::ir::window::{Window, kaiser_beta};
 use crate::ir::{IrError, minimum_phase::minimum_phase};
 use crate::signal::SampleRate;
 
@@ -179,7 +181,9 @@ impl Filter {
                 }
             }
             Shape::Curve(points) => {
-                let gain = |share: f64| 10f64.powf(level(points, share * hz / 2.0) / 20.0);
+                let gain = |share: f64| {
+                    10f64.powf(log_line::at(points, share * hz / 2.0).unwrap_or(0.0) / 20.0)
+                };
                 fir::samples(gain, &window)
             }
             Shape::Hilbert => fir::hilbert(&window),
@@ -231,19 +235,6 @@ fn positive_gain(text: &str) -> Result<f64, UnitError> {
         };
         (gain > 0.0).then_some(gain).ok_or_else(error)
     })
-}
-
-/// Level of a curve in dB.
-fn level(points: &[(f64, f64)], hz: f64) -> f64 {
-    let after = points.partition_point(|(at, _)| *at <= hz);
-    match (
-        after.checked_sub(1).map(|before| points[before]),
-        points.get(after),
-    ) {
-        (Some((from, a)), Some(&(to, b))) => a + (b - a) * (hz / from).ln() / (to / from).ln(),
-        (Some((_, level)), None) | (None, Some(&(_, level))) => level,
-        (None, None) => 0.0,
-    }
 }
 
 impl Band {

@@ -23,7 +23,6 @@ use super::{ImpulseResponse, IrError};
 use crate::signal::SampleRate;
 pub use catalogue::{CatalogueEntry, Parameter, catalogue};
 use filter::Filter;
-pub(super) use fir::bessel_i0;
 use reading::Reading;
 use shoebox::Shoebox;
 use space::Space;
@@ -252,6 +251,16 @@ mod tests {
             assert!(lines.contains(word), "{}: {lines}", entry.usage);
             assert_eq!(word.is_empty(), lines.is_empty(), "{}", entry.usage);
         }
+    }
+
+    #[test]
+    fn a_room_too_short_for_eyring_says_so() {
+        let told = |text: &str| {
+            let lines = text.parse::<Recipe>().unwrap().assumed(rate(48_000));
+            lines.unwrap().join("\n").contains("the images' own")
+        };
+        assert!(told("room=6x4x3,rt60=0.1"));
+        assert!(!told("room=6x4x3,rt60=0.5") && !told("room=6x4x3,rt60=0.1,order=all"));
     }
 
     #[test]

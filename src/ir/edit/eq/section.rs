@@ -6,7 +6,7 @@ use super::{EqBand, SILENCE};
 use crate::signal::SampleRate;
 
 /// Longest ringing that is waited for, in seconds.
-const LONGEST: f64 = 30.0;
+pub(super) const LONGEST: f64 = 30.0;
 
 /// y\[n\] = b0 x\[n\] + b1 x\[n-1\] + b2 x\[n-2\] - a1 y\[n-1\] - a2 y\[n-2\].
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -82,6 +82,20 @@ fn slopes_fall_by_what_they_say() {
 }
 
 #[test]
+fn what_rings_for_longer_than_30_s_is_faded_there() {
+    let (out, _) = edit(&ir(1000, vec![vec![1.0]]), "eq=peak:100:60dB:q100");
+    assert_eq!(out.frames(), 30_001);
+    let taps = out.channel(0);
+    let peak = |taps: &[f32]| taps.iter().fold(0.0f32, |peak, tap| peak.max(tap.abs()));
+    // Still loud before the fade, silent at its end.
+    let (before, end) = (peak(&taps[29_800..29_940]), peak(&taps[29_999..]));
+    assert!(
+        before > 1e-4 * peak(taps) && end < 0.01 * before,
+        "{before} {end}"
+    );
+}
+
+#[test]
 fn what_rings_on_is_kept_until_it_is_silent() {
     let (out, said) = edit(&impulse(48_000), "eq=peak:100:+12dB:q20");
     assert!(said.contains("longer"), "{said}");

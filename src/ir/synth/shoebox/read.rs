@@ -30,6 +30,10 @@ const HIGHEST_HIGHPASS: f64 = 1000.0;
 const WALLS: [[&str; 2]; 3] = [["left", "right"], ["front", "back"], ["floor", "ceiling"]];
 const AXES: [&str; 3] = ["length", "width", "height"];
 
+/// Mixing times that a decay lasts at least where noise, and with it Eyring's formula, has a part
+/// in it.
+const LASTING: f64 = 3.0;
+
 impl Shoebox {
     /// A room of the size in the value, with what the parameters say.
     pub(in crate::ir::synth) fn read(reading: &mut Reading) -> Result<Self, IrError> {
@@ -206,6 +210,14 @@ impl Shoebox {
                 format!("{count} images of up to {order} reflections, no noise")
             }
         });
+        let shortest = (0..BANDS)
+            .map(|band| self.eyring(band))
+            .fold(f64::MAX, f64::min);
+        if self.images == Images::Mixing && shortest < LASTING * self.mixing() {
+            lines.push(String::from(
+                "so short a decay is the images' own, and lasts longer than Eyring's formula says",
+            ));
+        }
         let way = 1e3 * self.direct() / SPEED;
         let flight = if self.flight {
             format!("the direct sound comes after {way:.1} ms")
