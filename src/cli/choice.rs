@@ -19,7 +19,7 @@ pub(super) struct Devices {
     output: Option<String>,
 
     /// Sample rate of the devices: `48k` [default: theirs]
-    #[arg(short, long, value_parser = super::ir::rate)]
+    #[arg(short, long, value_parser = super::rate)]
     rate: Option<SampleRate>,
 
     /// Frames that a device hands over at a time [default: its own]

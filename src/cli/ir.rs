@@ -12,9 +12,9 @@ mod synth;
 
 use std::path::PathBuf;
 
-use super::{Failure, decibels, note, print, tell};
+use super::{Failure, decibels, note, print, rate, tell};
 use crate::io::{Origin, SampleFormat, Sink, Spec, WavSink};
-use crate::ir::{ImpulseResponse, synth as recipes, units};
+use crate::ir::{ImpulseResponse, synth as recipes};
 use crate::signal::SampleRate;
 
 /// Make, measure, shape, judge and look at impulse responses.
@@ -75,10 +75,6 @@ fn list() -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-pub(super) fn rate(text: &str) -> Result<SampleRate, String> {
-    units::rate(text).map_err(|error| error.to_string())
 }
 
 /// A response at its own rate, or a recipe's at `rate` (48 kHz without one); what was assumed is

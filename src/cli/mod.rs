@@ -20,6 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::ir::units;
+use crate::signal::SampleRate;
+
 /// A streaming convolver: puts a sound through an impulse response.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -138,6 +141,11 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fai
         }
         _ => Ok(()),
     }
+}
+
+/// A sample rate: `48k`.
+fn rate(text: &str) -> Result<SampleRate, String> {
+    units::rate(text).map_err(|error| error.to_string())
 }
 
 /// A level in dB with one digit, never `-0.0`.

@@ -20,7 +20,7 @@ pub(super) struct Args {
     ir: PathBuf,
 
     /// Sample rate of the stream [default: the file's; 48k for a recipe]
-    #[arg(short, long, value_parser = super::ir::rate)]
+    #[arg(short, long, value_parser = super::rate)]
     rate: Option<SampleRate>,
 
     /// Input channels [default: 2 for four IR channels, 8 for HeSuVi's 7 and 14, else as many

@@ -11,9 +11,11 @@ mod fir;
 mod golden;
 mod images;
 pub(super) mod noise;
+mod octaves;
 mod reading;
 mod shoebox;
 mod space;
+mod tail;
 
 use std::fmt;
 use std::str::FromStr;

@@ -7,6 +7,9 @@ use super::catalogue::{self, CatalogueEntry, catalogue};
 use crate::ir::IrError;
 use crate::ir::units::{self, UnitError};
 
+/// What a seed may be.
+pub(super) const SEEDS: RangeInclusive<u64> = 0..=u32::MAX as u64;
+
 /// `NAME`, `NAME=VALUE` or `NAME=VALUE,VALUE`, then `,KEY=VALUE` as often as there are parameters.
 pub(super) struct Reading<'a> {
     text: &'a str,

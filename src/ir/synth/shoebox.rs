@@ -17,10 +17,9 @@ use std::f64::consts::{PI, SQRT_2};
 use super::bands::{BANDS, KILOHERTZ, merge};
 use super::images::{Hits, Placer, REACH, SPEED};
 use super::noise::Noise;
-use super::space::{LENGTH, fade_out, given_way};
+use super::tail::{LENGTH, fade_out, given_way};
 use crate::ir::IrError;
 use crate::signal::SampleRate;
-pub(super) use read::{SEEDS, listed, rt60};
 
 /// Seconds that the lowest band rings for behind an image.
 const RINGING: f64 = 0.02;

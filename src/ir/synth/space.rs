@@ -11,17 +11,14 @@
 use std::f64::consts::PI;
 
 use super::bands::{BANDS, KILOHERTZ, LOWEST_BAND, split};
+use super::catalogue;
 use super::images::{Hits, Mirrors, SPEED, distance};
 use super::noise::Noise;
-use super::reading::Reading;
-use super::shoebox;
+use super::octaves;
+use super::reading::{Reading, SEEDS};
+use super::tail::{LENGTH, fade_out, given_way};
 use crate::ir::IrError;
 use crate::signal::SampleRate;
-
-/// Length of a response, in its RT60: down to -90 dB.
-pub(super) const LENGTH: f64 = 1.5;
-/// Share of the length that fades out at the end.
-const FADE: f64 = 0.1;
 
 /// One space with all that is known about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +52,7 @@ enum Reverb {
 }
 
 pub(super) const ROOM: Space = Space {
-    about: "stereo, RT60 0.4 s, 0.6 s long, 5 x 4 x 2.6 m heard from 2 m, 0 dB at 1 kHz",
+    about: catalogue::ROOM,
     rt60: 0.4,
     bands: [1.15, 1.05, 1.0, 1.0, 0.95, 0.85, 0.7],
     reverb: Reverb::Shoebox {
@@ -70,7 +67,7 @@ pub(super) const ROOM: Space = Space {
 };
 
 pub(super) const HALL: Space = Space {
-    about: "stereo, RT60 2.0 s, 3 s long, 23 x 40 x 15 m heard from 12 m, 0 dB at 1 kHz",
+    about: catalogue::HALL,
     rt60: 2.0,
     bands: [1.15, 1.1, 1.0, 1.0, 0.9, 0.7, 0.45],
     reverb: Reverb::Shoebox {
@@ -85,7 +82,7 @@ pub(super) const HALL: Space = Space {
 };
 
 pub(super) const CATHEDRAL: Space = Space {
-    about: "stereo, RT60 6.0 s, 9 s long, 30 x 90 x 22 m heard from 15 m, 0 dB at 1 kHz",
+    about: catalogue::CATHEDRAL,
     rt60: 6.0,
     bands: [1.1, 1.1, 1.0, 1.0, 0.8, 0.55, 0.3],
     reverb: Reverb::Shoebox {
@@ -100,7 +97,7 @@ pub(super) const CATHEDRAL: Space = Space {
 };
 
 pub(super) const PLATE: Space = Space {
-    about: "stereo, RT60 1.8 s, 2.7 s long, dense from the start, bright, 0 dB at 1 kHz",
+    about: catalogue::PLATE,
     rt60: 1.8,
     bands: [1.3, 1.15, 1.0, 1.0, 0.85, 0.65, 0.45],
     reverb: Reverb::Plate {
@@ -115,7 +112,7 @@ impl Space {
     /// Another decay, number of channels or noise, where they are asked for.
     pub(super) fn with(mut self, reading: &mut Reading) -> Result<Self, IrError> {
         reading.plain()?;
-        if let Some(times) = shoebox::rt60(reading)? {
+        if let Some(times) = octaves::rt60(reading)? {
             match times[..] {
                 [time] => self.rt60 = time,
                 _ => {
@@ -130,7 +127,7 @@ impl Space {
         if let (Reverb::Shoebox { apart, .. }, 1) = (&mut self.reverb, self.channels) {
             *apart = 0.0;
         }
-        self.seed = reading.whole("seed", shoebox::SEEDS)?.unwrap_or(self.seed);
+        self.seed = reading.whole("seed", SEEDS)?.unwrap_or(self.seed);
         Ok(self)
     }
 
@@ -138,7 +135,7 @@ impl Space {
     pub(super) fn assumed(&self) -> Vec<String> {
         let times = self.bands.map(|band| band * self.rt60);
         vec![
-            format!("RT60 {}, 125 Hz to 8 kHz", shoebox::listed(&times, " s")),
+            format!("RT60 {}, 125 Hz to 8 kHz", octaves::listed(&times, " s")),
             String::from("level: 0 dB at 1 kHz; the direct sound comes at once"),
         ]
     }
@@ -265,20 +262,6 @@ impl Space {
         (1.0 + early + self.density() * tau * (-begin / tau).exp())
             .sqrt()
             .recip()
-    }
-}
-
-/// How far images have given way to noise `t` seconds after the direct sound: from 0 to 1 over
-/// half of the mixing time, with the mixing time in the middle.
-pub(super) fn given_way(t: f64, mixing: f64) -> f64 {
-    ((t - 0.75 * mixing) / (0.5 * mixing)).clamp(0.0, 1.0)
-}
-
-/// Lets the end fall to 0.
-pub(super) fn fade_out(taps: &mut [f64]) {
-    let fade = (FADE * taps.len() as f64).max(1.0);
-    for (n, tap) in taps.iter_mut().rev().enumerate().take(fade as usize) {
-        *tap *= (PI * 0.5 * n as f64 / fade).sin().powi(2);
     }
 }
 

@@ -8,13 +8,12 @@ use crate::ir::IrError;
 use crate::ir::synth::LONGEST;
 use crate::ir::synth::bands::{BANDS, LOWEST_BAND};
 use crate::ir::synth::images::SPEED;
-use crate::ir::synth::reading::Reading;
-use crate::ir::units::{self, UnitError};
+use crate::ir::synth::octaves::{TIMES, list, listed, rounded, rt60};
+use crate::ir::synth::reading::{Reading, SEEDS};
+use crate::ir::units;
 
-pub(in crate::ir::synth) const SEEDS: RangeInclusive<u64> = 0..=u32::MAX as u64;
-/// Sides in metres, reverberation times in seconds, images at most.
+/// Sides in metres, images at most.
 const SIDES: RangeInclusive<f64> = 0.5..=200.0;
-const TIMES: RangeInclusive<f64> = 0.05..=30.0;
 const MOST_IMAGES: f64 = 2e7;
 const MOST_REFLECTIONS: u64 = 200;
 /// Beyond this mean absorption a room has no reverberation to speak of.
@@ -303,38 +302,6 @@ fn absorption(
     Ok(-(-exponent).exp_m1())
 }
 
-/// The parameter `rt60`: one time in seconds or seven, 125 Hz to 8 kHz; the unit may be left out.
-pub(in crate::ir::synth) fn rt60(reading: &mut Reading) -> Result<Option<Vec<f64>>, IrError> {
-    let Some(text) = reading.take("rt60") else {
-        return Ok(None);
-    };
-    let seconds = |text: &str| units::seconds(text).or_else(|e| text.parse().map_err(|_| e));
-    let times = list(reading, "rt60", text, seconds)?;
-    if let Some(time) = times.iter().find(|time| !TIMES.contains(time)) {
-        return Err(reading.outside("rt60", format!("{time} s"), "0.05 to 30 s"));
-    }
-    Ok(Some(times))
-}
-
-/// One value or seven.
-fn list(
-    reading: &Reading,
-    key: &str,
-    text: &str,
-    read: impl Fn(&str) -> Result<f64, UnitError>,
-) -> Result<Vec<f64>, IrError> {
-    let values = text.split('/').map(|part| reading.unit(read(part.trim())));
-    let values: Vec<f64> = values.collect::<Result<_, _>>()?;
-    if values.len() != 1 && values.len() != BANDS {
-        let problem = format!(
-            "{key} has {} values; it takes one, or {BANDS} for the octaves from 125 Hz to 8 kHz",
-            values.len()
-        );
-        return Err(reading.usage(problem));
-    }
-    Ok(values)
-}
-
 /// Three lengths: `6x4x3`.
 fn point(reading: &Reading, text: &str) -> Result<[f64; 3], IrError> {
     let parts: Vec<&str> = text.split('x').map(str::trim).collect();
@@ -347,19 +314,4 @@ fn point(reading: &Reading, text: &str) -> Result<[f64; 3], IrError> {
         *at = reading.unit(units::metres(part))?;
     }
     Ok(point)
-}
-
-/// To three places, as people read them.
-fn rounded(value: f64) -> f64 {
-    // No -0.
-    (value * 1e3).round() / 1e3 + 0.0
-}
-
-/// Values of bands behind one another, or one for all.
-pub(in crate::ir::synth) fn listed(values: &[f64; BANDS], unit: &str) -> String {
-    let texts = values.map(|value| rounded(value).to_string());
-    if texts.iter().all(|text| *text == texts[0]) {
-        return format!("{}{unit}", texts[0]);
-    }
-    format!("{}{unit}", texts.join("/"))
 }
