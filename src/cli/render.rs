@@ -1,7 +1,7 @@
 //! `faltung render`: file to file.
 
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -83,6 +83,10 @@ pub(super) struct Args {
     #[arg(long)]
     guard: bool,
 
+    /// Threads that compute; the result is the same to the bit [default: one for each core]
+    #[arg(short, long, value_name = "N", value_parser = threads)]
+    jobs: Option<usize>,
+
     /// Replace OUT if it exists
     #[arg(short = 'y', long)]
     yes: bool,
@@ -109,6 +113,9 @@ hall_R.wav where only those exist. What a file does not tell stands behind @: ir
 ir.f64@48k,2ch, list.txt@44.1k; a direction of a SOFA file: head.sofa@az=30,el=0 (90 is left).
 
 Mix: the dry signal lies as if the response began with an impulse; modes cut the sum of both.
+
+Speed: files are computed in large blocks on all cores; from pipe to pipe, every frame comes out as
+soon as it is known, at the latest 1024 frames after it went in.
 
 Swap: responses change as they do live, with as many channels and faded over 1024 frames. There is
 no latency then, which takes longer, and the result ends with the last tail of them all.
@@ -169,6 +176,42 @@ fn swap(text: &str) -> Result<SwapArg, UnitError> {
         seconds: units::seconds(time)?,
         ir: PathBuf::from(ir),
     })
+}
+
+/// A number of threads.
+fn threads(text: &str) -> Result<usize, UnitError> {
+    let most = 1..=1024;
+    let threads = text.parse().ok().filter(|threads| most.contains(threads));
+    threads.ok_or_else(|| UnitError {
+        value: text.to_owned(),
+        what: "a number of threads",
+        example: "`1`, or up to 1024",
+    })
+}
+
+/// Whether sound comes in through a pipe and goes out into one, so that somebody may listen to it
+/// meanwhile.
+fn is_listened_to(input: &Path, output: &Path) -> bool {
+    let flows = |path: &Path, standard: &str, terminal: bool| {
+        let (path, terminal) = match path == Path::new("-") {
+            true => (Path::new(standard), terminal),
+            false => (path, false),
+        };
+        terminal || fs::metadata(path).is_ok_and(|about| is_pipe(about.file_type()))
+    };
+    flows(input, "/dev/stdin", std::io::stdin().is_terminal())
+        && flows(output, "/dev/stdout", std::io::stdout().is_terminal())
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: fs::FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_fifo() || kind.is_socket()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(kind: fs::FileType) -> bool {
+    !kind.is_file()
 }
 
 /// Reads or makes a response at the stream's rate.
@@ -293,6 +336,8 @@ fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Fai
         predelay: args.predelay.unwrap_or(0.0),
         routing: args.order.map(Routing::TrueStereoOrder),
         guard: args.guard,
+        prompt: is_listened_to(&args.input, &args.output),
+        threads: args.jobs,
         ..Render::default()
     })
 }
@@ -348,6 +393,7 @@ impl Job<'_> {
             output,
             routing: session.routing().to_string(),
             latency: session.latency(),
+            blocks: session.blocks(),
             tail: session.tail(),
         };
         if !args.quiet {
@@ -392,6 +438,7 @@ impl Job<'_> {
             output,
             routing,
             latency,
+            blocks: (block, threads),
             tail,
         } = settled;
         let render = &self.render;
@@ -399,9 +446,11 @@ impl Job<'_> {
             (0.0, 1.0) => "all wet".to_owned(),
             (dry, wet) => format!("dry {}, wet {}", factor(dry), factor(wet)),
         };
-        let latency = match latency {
-            0 => "latency 0".to_owned(),
-            frames => format!("latency {frames} (taken out)"),
+        let latency = match (latency, threads) {
+            (0, _) if render.prompt => format!("latency 0, as it comes in blocks of {block}"),
+            (0, 1) => format!("latency 0, blocks of {block}"),
+            (0, _) => format!("latency 0, blocks of {block} on {threads} threads"),
+            (frames, _) => format!("latency {frames} (taken out)"),
         };
         let predelay = match render.predelay {
             0.0 => String::new(),
@@ -483,6 +532,7 @@ impl Job<'_> {
             output,
             routing,
             latency,
+            blocks,
             ..
         } = settled;
         let levels = &report.levels;
@@ -528,6 +578,8 @@ impl Job<'_> {
             "mode": self.render.mode.to_string(),
             "routing": routing,
             "latency": latency,
+            "block": blocks.0,
+            "threads": report.threads,
             "dry": self.render.dry,
             "wet": self.render.wet,
             "gain_db": finite(report.gain_db),
@@ -550,6 +602,8 @@ struct Settled {
     output: Spec,
     routing: String,
     latency: usize,
+    /// Their frames, and the threads that compute them.
+    blocks: (usize, usize),
     tail: Option<u64>,
 }
 

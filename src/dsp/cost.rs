@@ -195,3 +195,20 @@ fn extend(blocks: &mut Vec<usize>, frames: usize, consider: &mut impl FnMut(&[us
         }
     }
 }
+
+/// Smallest and largest block for stored signals: smaller ones are too little work for a thread,
+/// larger ones gain nothing and take memory.
+const STORED: [usize; 2] = [8192, 65_536];
+
+/// The block for stored signals that costs least.
+pub(crate) fn stored_block(cpu: Cpu, frames: usize) -> usize {
+    let sizes = std::iter::successors(Some(STORED[0]), |block| Some(2 * block));
+    let cost = |&block: &usize| {
+        let layout = super::scheme::Uniform { block }.layout(frames, block);
+        per_frame::<f32>(cpu, &layout, Counts::MONO)
+    };
+    sizes
+        .take_while(|&block| block <= STORED[1])
+        .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+        .expect("there are some sizes")
+}

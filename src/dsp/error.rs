@@ -35,4 +35,8 @@ pub enum BuildError {
     },
     #[error("the responses were prepared with different plans; prepare all of them with one")]
     MixedPlans,
+    #[error(
+        "the plan is for a stream, not for a stored signal; make it with `Plan::for_throughput`"
+    )]
+    NotStored,
 }

@@ -323,6 +323,11 @@ impl<T: Sample> Transform<T> {
         self.forward(0..self.steps(), &points, &zeros, &mut work, spectra, part);
     }
 
+    /// The smallest magnitude but zero, and the largest.
+    pub fn magnitudes(&self, block: &[T]) -> (T, T) {
+        (self.compiled.magnitudes)(self.cpu, block)
+    }
+
     /// How much work a step of `forward` is, in units of about a nanosecond.
     pub fn forward_cost(&self, step: usize) -> u32 {
         self.cost(self.steps[step])

@@ -22,3 +22,4 @@ mod product;
 pub mod routing;
 mod scheme;
 mod spectra;
+pub mod stored;

@@ -83,6 +83,16 @@ impl Plan {
         }
     }
 
+    /// For responses of up to `capacity` frames and signals that are stored, where nothing has to
+    /// be ready in time: equal blocks, as large as costs least. As a stream it has a latency of one
+    /// block; [`StoredConvolver`](crate::dsp::stored::StoredConvolver), which cuts the same way, none.
+    pub fn for_throughput(capacity: usize) -> Self {
+        let plan = Self::new(capacity);
+        let block = cost::stored_block(plan.cpu, capacity);
+        plan.with_partition(Partition::Uniform { block })
+            .with_latency(Latency::AtMost(block))
+    }
+
     /// Changes the length of the longest response, in frames.
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }

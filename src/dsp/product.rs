@@ -102,7 +102,26 @@ impl Run {
 pub(crate) struct Sum<'a, T> {
     pub runs: &'a [Run],
     pub paths: &'a [Path<T>],
-    pub lines: &'a [DelayLine<T>],
+    pub pasts: Pasts<'a, T>,
+}
+
+/// The past spectra of all inputs: what the input of a path points into.
+#[derive(Clone, Copy)]
+pub(crate) enum Pasts<'a, T> {
+    /// Rings that turn.
+    Lines(&'a [DelayLine<T>]),
+    /// Blocks of a stored signal, each in its own place.
+    Stored(&'a [&'a Spectra<T>]),
+}
+
+impl<'a, T: Scalar> Pasts<'a, T> {
+    #[inline(always)]
+    fn spectra(self, input: usize) -> &'a Spectra<T> {
+        match self {
+            Self::Lines(lines) => lines[input].spectra(),
+            Self::Stored(blocks) => blocks[input],
+        }
+    }
 }
 
 /// The sum's tile `tile`, in registers throughout.
@@ -116,7 +135,7 @@ pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>
     let size = 2 * TILE * L::N;
     for run in sum.runs {
         let path = &sum.paths[run.path];
-        let (past, response) = (sum.lines[path.input].spectra(), &path.partitions.spectra);
+        let (past, response) = (sum.pasts.spectra(path.input), &path.partitions.spectra);
         let row = |spectra: &Spectra<L::T>, first: usize| (tile * spectra.slots() + first) * size;
         let x = Rows::<L>::new(
             past.samples(),

@@ -203,6 +203,14 @@ pub trait Sink<T: Sample> {
     /// When the medium fails or is full.
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError>;
 
+    /// Hands on what was written, where somebody may wait for it.
+    ///
+    /// # Errors
+    /// When the medium fails or is full.
+    fn flush(&mut self) -> Result<(), WriteError> {
+        Ok(())
+    }
+
     /// What was written so far, and how well it fitted.
     fn levels(&self) -> Levels;
 

@@ -6,4 +6,4 @@ pub mod live;
 pub mod measure;
 pub mod offline;
 
-pub use offline::{Render, Report, RunError, Session, SwapAt, Tail};
+pub use offline::{Ready, Render, Report, RunError, Session, SwapAt, Tail};

@@ -10,7 +10,7 @@ use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
-use crate::dsp::product::{Path, Run, Sum};
+use crate::dsp::product::{Pasts, Path, Run, Sum};
 use crate::dsp::scheme::{LevelShape, Pace};
 use crate::kernel::Buffer;
 use crate::signal::Sample;
@@ -147,7 +147,8 @@ impl<T: Sample> Voice<T> {
             return false;
         }
         let runs = &self.runs;
-        let sum = Sum { runs, paths, lines };
+        let pasts = Pasts::Lines(lines);
+        let sum = Sum { runs, paths, pasts };
         transform.inverse(steps, &sum, &mut self.work, &mut self.making.samples);
         true
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::delay_line::DelayLine;
 use super::super::direct::{arrange, fir};
-use super::super::product::{Partitions, Path, Run};
+use super::super::product::{Partitions, Pasts, Path, Run};
 use super::super::spectra::Spectra;
 use super::*;
 
@@ -83,7 +83,7 @@ impl<T: Sample> Pair<T> {
         Sum {
             runs: &self.runs,
             paths: &self.paths,
-            lines: &self.lines,
+            pasts: Pasts::Lines(&self.lines),
         }
     }
 }

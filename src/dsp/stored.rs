@@ -1,0 +1,448 @@
+//! Stored signals, for speed alone: blocks that may be computed in any order, on any thread.
+//!
+//! With the whole input at hand nothing has to be ready in time, so blocks can be as large as
+//! costs least (overlap-save with equal blocks: Stockham 1966; Kulp 1988), and the work falls into
+//! two kinds of tasks without state: to transform a block of the input, and to compute a block of
+//! the output from the spectra of the blocks that it answers to. Every sum runs in one fixed order,
+//! so the bits do not depend on who does what, or when.
+
+use std::sync::Arc;
+
+use num_traits::Float;
+
+use super::error::BuildError;
+use super::fft::Transform;
+use super::plan::{Plan, Prepared};
+use super::product::{Pasts, Path, Run, Sum};
+use super::routing::Routing;
+use super::spectra::Spectra;
+use crate::kernel::Buffer;
+use crate::signal::Sample;
+
+/// A matrix of responses for signals that are there as a whole. It holds no input and no output:
+/// all methods take `&self`, clones share everything.
+///
+/// Block `k` is the frames from `k * block()` on. Its output is the sum of the answers to the blocks
+/// `k - reach()` to `k` of the input; behind the input's end follow blocks of silence until the
+/// tail is out.
+///
+/// ```
+/// use faltung::dsp::stored::StoredConvolver;
+/// use faltung::{Plan, Routing};
+/// let ir = vec![0.5f32; 100];
+/// let plan = Plan::for_throughput(ir.len());
+/// let convolver = StoredConvolver::new(&plan, 1, &[ir], &Routing::Shared)?;
+/// let mut desk = convolver.desk();
+/// let input = [vec![1.0; convolver.block()]];
+/// let first = convolver.analyse(None, &input, &mut desk, None);
+/// let mut out = [vec![0.0; convolver.block()]];
+/// convolver.answer(&[&first], &mut desk, &mut out);
+/// assert!((out[0][1] - 1.0).abs() < 1e-6);
+/// # Ok::<(), faltung::BuildError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct StoredConvolver<T: Sample> {
+    shared: Arc<Shared<T>>,
+}
+
+#[derive(Debug)]
+struct Shared<T: Sample> {
+    transform: Arc<Transform<T>>,
+    inputs: usize,
+    /// To each output.
+    paths: Vec<Vec<Path<T>>>,
+    /// Frames of the longest response.
+    frames: usize,
+    /// Partitions of the longest response.
+    partitions: usize,
+}
+
+/// The spectra of one block of all inputs.
+#[derive(Debug, Clone)]
+pub struct Analysis<T: Sample> {
+    /// One for each input; none where there was nothing to hear.
+    spectra: Vec<(bool, Spectra<T>)>,
+}
+
+/// Room for the work of one thread.
+#[derive(Debug, Clone)]
+pub struct Desk<T: Sample> {
+    work: Buffer<T>,
+    /// A window without what is too small to count.
+    window: [Buffer<T>; 2],
+}
+
+impl<T: Sample> StoredConvolver<T> {
+    /// Prepares the responses by `plan`, which [`Plan::for_throughput`] makes, and connects them.
+    ///
+    /// # Errors
+    /// As [`Plan::prepare`]; counts that do not fit the routing; [`BuildError::NotStored`] for any
+    /// other plan.
+    pub fn new<I: AsRef<[T]>>(
+        plan: &Plan,
+        inputs: usize,
+        irs: &[I],
+        routing: &Routing,
+    ) -> Result<Self, BuildError> {
+        // Counts first: they are cheaper to check than responses to prepare.
+        routing.routes(inputs, irs.len())?;
+        Self::from_prepared(inputs, &plan.prepare_all(irs)?, routing)
+    }
+
+    /// Connects responses that one such plan has prepared.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); responses of different plans.
+    pub fn from_prepared(
+        inputs: usize,
+        irs: &[Prepared<T>],
+        routing: &Routing,
+    ) -> Result<Self, BuildError> {
+        let routes = routing.routes(inputs, irs.len())?;
+        let bench = &irs[0].bench;
+        if irs.iter().any(|ir| !ir.bench.fits(bench)) {
+            return Err(BuildError::MixedPlans);
+        }
+        let transform = match (&bench.transforms[..], &bench.layout.levels[..]) {
+            ([transform], [level]) if bench.layout.latency == level.offset() => transform.clone(),
+            _ => return Err(BuildError::NotStored),
+        };
+        let mut paths = vec![Vec::new(); routing.outputs(inputs, irs.len())];
+        for route in &routes {
+            paths[route.output].push(Path {
+                input: route.input,
+                partitions: irs[route.ir].levels[0].clone(),
+            });
+        }
+        let partitions = irs.iter().map(|ir| ir.levels[0].silent.len());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                transform,
+                inputs,
+                paths,
+                frames: irs.iter().map(Prepared::frames).max().unwrap_or(1),
+                partitions: partitions.max().unwrap_or(1),
+            }),
+        })
+    }
+
+    /// Number of input channels.
+    pub fn inputs(&self) -> usize {
+        self.shared.inputs
+    }
+
+    /// Number of output channels.
+    pub fn outputs(&self) -> usize {
+        self.shared.paths.len()
+    }
+
+    /// Frames of a block.
+    pub fn block(&self) -> usize {
+        self.shared.transform.block()
+    }
+
+    /// Frames of output after the input has ended: the longest response's length - 1.
+    pub fn tail_len(&self) -> usize {
+        self.shared.frames - 1
+    }
+
+    /// How many earlier blocks an output answers to.
+    pub fn reach(&self) -> usize {
+        self.shared.partitions - 1
+    }
+
+    /// Room for the work of one thread; allocates.
+    pub fn desk(&self) -> Desk<T> {
+        let transform = &self.shared.transform;
+        let window = || Buffer::zeros(transform.block());
+        Desk {
+            work: Buffer::zeros(transform.work_len()),
+            window: [window(), window()],
+        }
+    }
+
+    /// Transforms a block of the input, one slice for each channel, with the block before it (none:
+    /// silence). What an earlier call gave may be handed over as `used`, to save the memory.
+    ///
+    /// Samples below the square of the machine's precision, beside the largest around them, count
+    /// as zero. A sample that is not finite harms its own block, the next, and all their answers.
+    ///
+    /// # Panics
+    /// When a count of channels or a length differs.
+    #[track_caller]
+    pub fn analyse<I: AsRef<[T]>>(
+        &self,
+        before: Option<&[I]>,
+        now: &[I],
+        desk: &mut Desk<T>,
+        used: Option<Analysis<T>>,
+    ) -> Analysis<T> {
+        let block = self.block();
+        let counts = [Some(now), before].into_iter().flatten();
+        for channels in counts {
+            assert!(channels.len() == self.inputs(), "one slice for each input");
+            let fits = |channel: &I| channel.as_ref().len() == block;
+            assert!(channels.iter().all(fits), "a block of another length");
+        }
+        let fits = |(_, spectra): &(bool, Spectra<T>)| spectra.samples().len() == 2 * block;
+        let mut analysis = used
+            .filter(|used| used.spectra.len() == self.inputs() && used.spectra.iter().all(fits))
+            .unwrap_or_else(|| Analysis {
+                spectra: vec![(false, Spectra::new(block, 1)); self.inputs()],
+            });
+        let zeros = match before {
+            None => Buffer::zeros(block),
+            Some(_) => Buffer::zeros(0),
+        };
+        for (input, (sounds, spectra)) in analysis.spectra.iter_mut().enumerate() {
+            let prev = before.map_or(&zeros[..], |before| before[input].as_ref());
+            let window = [prev, now[input].as_ref()];
+            *sounds = self.transform(window, desk, spectra.samples_mut());
+        }
+        analysis
+    }
+
+    /// Transforms the window of two blocks, and tells whether there was anything in it.
+    fn transform(&self, [prev, cur]: [&[T]; 2], desk: &mut Desk<T>, spectra: &mut [T]) -> bool {
+        let transform = &self.shared.transform;
+        let found = [prev, cur].map(|block| transform.magnitudes(block));
+        // NaN is neither more nor less than anything.
+        let most = if found[0].1 < found[1].1 || found[1].1.is_nan() {
+            found[1].1
+        } else {
+            found[0].1
+        };
+        if most == T::zero() {
+            return false;
+        }
+        let floor = most * T::epsilon() * T::epsilon();
+        let steps = 0..transform.steps();
+        if found.iter().any(|&(least, _)| least < floor) {
+            for (window, block) in desk.window.iter_mut().zip([prev, cur]) {
+                for (to, &from) in window.iter_mut().zip(block) {
+                    let counts = Float::abs(from) >= floor;
+                    *to = if counts { from } else { T::zero() };
+                }
+            }
+            let [prev, cur] = &desk.window;
+            transform.forward(steps, prev, cur, &mut desk.work, spectra, 0);
+        } else {
+            transform.forward(steps, prev, cur, &mut desk.work, spectra, 0);
+        }
+        true
+    }
+
+    /// Fills a block of the output, one slice for each channel, from the analyses of the same block
+    /// of the input and the `reach()` before it, the latest first; fewer at the start.
+    ///
+    /// # Panics
+    /// When a count of channels or a length differs.
+    #[track_caller]
+    pub fn answer<O: AsMut<[T]>>(&self, past: &[&Analysis<T>], desk: &mut Desk<T>, out: &mut [O]) {
+        let Shared {
+            transform, inputs, ..
+        } = &*self.shared;
+        assert!(out.len() == self.outputs(), "one slice for each output");
+        // Input `i` of the block `age` blocks ago is at `age * inputs + i`.
+        let all = past.iter().flat_map(|analysis| &analysis.spectra);
+        let spectra: Vec<&Spectra<T>> = all.map(|(_, spectra)| spectra).collect();
+        let sounds = |age: usize, input: usize| past[age].spectra[input].0;
+        for (paths, out) in self.shared.paths.iter().zip(out) {
+            let out = out.as_mut();
+            assert!(out.len() == self.block(), "a block of another length");
+            let (mut aged, mut runs) = (Vec::new(), Vec::new());
+            for path in paths {
+                let silent = &path.partitions.silent[..];
+                for (age, &none) in silent.iter().enumerate().take(past.len()) {
+                    if none || !sounds(age, path.input) {
+                        continue;
+                    }
+                    runs.push(Run {
+                        path: aged.len(),
+                        slot: 0,
+                        part: age,
+                        count: 1,
+                    });
+                    aged.push(Path {
+                        input: age * inputs + path.input,
+                        partitions: path.partitions.clone(),
+                    });
+                }
+            }
+            if runs.is_empty() {
+                out.fill(T::zero());
+                continue;
+            }
+            let sum = Sum {
+                runs: &runs,
+                paths: &aged,
+                pasts: Pasts::Stored(&spectra),
+            };
+            transform.inverse(0..transform.steps(), &sum, &mut desk.work, out);
+        }
+    }
+}
+
+impl<T: Sample> Analysis<T> {
+    /// Whether nothing of the input is in it.
+    pub fn is_silent(&self) -> bool {
+        self.spectra.iter().all(|(sounds, _)| !sounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::clip::{Method, convolve_with};
+    use crate::dsp::mode::Mode;
+    use crate::dsp::plan::{Latency, Partition};
+
+    fn noise(seed: u32, frames: usize) -> Vec<f32> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        std::iter::repeat_with(next).take(frames).collect()
+    }
+
+    fn small(capacity: usize, block: usize) -> Plan {
+        Plan::new(capacity)
+            .with_partition(Partition::Uniform { block })
+            .with_latency(Latency::AtMost(block))
+    }
+
+    /// The whole of it, one block after the other.
+    fn full(convolver: &StoredConvolver<f32>, input: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let (block, frames) = (convolver.block(), input[0].len() + convolver.tail_len());
+        let mut desk = convolver.desk();
+        let mut out = vec![Vec::new(); convolver.outputs()];
+        let mut past: Vec<Analysis<f32>> = Vec::new();
+        let mut before: Option<Vec<Vec<f32>>> = None;
+        for k in 0..frames.div_ceil(block) {
+            let cut = |channel: &Vec<f32>| {
+                let from = channel.iter().skip(k * block).take(block);
+                let mut cut: Vec<f32> = from.copied().collect();
+                cut.resize(block, 0.0);
+                cut
+            };
+            let now: Vec<Vec<f32>> = input.iter().map(cut).collect();
+            let used = (past.len() > convolver.reach())
+                .then(|| past.pop())
+                .flatten();
+            past.insert(
+                0,
+                convolver.analyse(before.as_deref(), &now, &mut desk, used),
+            );
+            let mut answer = vec![vec![f32::NAN; block]; convolver.outputs()];
+            let all: Vec<&Analysis<f32>> = past.iter().collect();
+            convolver.answer(&all, &mut desk, &mut answer);
+            for (out, answer) in out.iter_mut().zip(answer) {
+                out.extend(answer);
+            }
+            before = Some(now);
+        }
+        out.iter_mut().for_each(|channel| channel.truncate(frames));
+        out
+    }
+
+    #[track_caller]
+    fn near(got: &[f32], x: &[f32], h: &[f32], others: &[f32]) {
+        let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&v| f64::from(v)).collect() };
+        let norm = |x: &[f32]| wide(x).iter().map(|v| v * v).sum::<f64>().sqrt();
+        let exact = convolve_with(&wide(x), &wide(h), Mode::Full, Method::Direct).unwrap();
+        let bound = 8.0 * f64::from(f32::EPSILON) * 20.0 * norm(x) * norm(h);
+        assert_eq!(got.len(), exact.len());
+        for (n, (&y, exact)) in got.iter().zip(exact).enumerate() {
+            let other = others.get(n).map_or(0.0, |&v| f64::from(v));
+            let error = f64::from(y) - other - exact;
+            assert!(error.abs() <= bound, "frame {n}: {y} is {error:e} off");
+        }
+    }
+
+    #[test]
+    fn blocks_make_the_full_convolution() {
+        for (frames, taps, block) in [(1, 1, 16), (1000, 300, 64), (100, 1000, 64), (4096, 64, 64)]
+        {
+            let (x, h) = (noise(1, frames), noise(2, taps));
+            let plan = small(taps, block);
+            let convolver = StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
+            assert_eq!(convolver.block(), block);
+            assert_eq!(convolver.reach(), taps.div_ceil(block) - 1);
+            let got = full(&convolver, &[x.clone()]);
+            near(&got[0], &x, &h, &[]);
+        }
+        let (x, h) = (noise(1, 70_000), noise(2, 3000));
+        let plan = Plan::for_throughput(h.len());
+        let convolver = StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
+        near(&full(&convolver, &[x.clone()])[0], &x, &h, &[]);
+    }
+
+    #[test]
+    fn a_matrix_sums_its_routes_and_leaves_silence_out() {
+        let mut left = noise(1, 2000);
+        left[..900].fill(0.0);
+        let right = vec![0.0; 2000];
+        let irs: Vec<Vec<f32>> = (3..7).map(|seed| noise(seed, 200)).collect();
+        let mut holey = irs.clone();
+        holey[1][64..192].fill(0.0);
+        let plan = small(200, 64);
+        let convolver = StoredConvolver::new(&plan, 2, &holey, &Routing::TrueStereo).unwrap();
+        let got = full(&convolver, &[left.clone(), right.clone()]);
+        near(&got[0], &left, &holey[0], &[]);
+        near(&got[1], &left, &holey[1], &[]);
+        assert!(got[0][..800].iter().all(|&v| v.to_bits() == 0));
+        // With both inputs the answers add up.
+        let right = noise(9, 2000);
+        let both = full(&convolver, &[left.clone(), right.clone()]);
+        let zeros = vec![0.0; 2000];
+        let alone = full(&convolver, &[zeros, right]);
+        near(&both[0], &left, &holey[0], &alone[0]);
+        near(&both[1], &left, &holey[1], &alone[1]);
+    }
+
+    #[test]
+    fn what_is_too_small_to_count_is_left_out() {
+        let mut x = noise(1, 500);
+        let h = noise(2, 100);
+        let convolver =
+            StoredConvolver::new(&small(100, 64), 1, &[&h[..]], &Routing::Shared).unwrap();
+        x[100..140].fill(0.0);
+        let clean = full(&convolver, &[x.clone()]);
+        x[100..140].fill(1e-40);
+        assert_eq!(full(&convolver, &[x.clone()]), clean);
+        // Where nothing is louder, it counts.
+        let faint = vec![vec![1e-30; 500]];
+        let got = full(&convolver, &faint);
+        near(&got[0], &faint[0], &h, &[]);
+        assert!(got[0].iter().any(|&v| v != 0.0));
+    }
+
+    #[test]
+    fn a_fault_harms_its_answers_and_nothing_else() {
+        let mut x = noise(1, 1000);
+        let h = noise(2, 100);
+        let convolver =
+            StoredConvolver::new(&small(100, 64), 1, &[&h[..]], &Routing::Shared).unwrap();
+        let clean = full(&convolver, &[x.clone()]).remove(0);
+        for fault in [f32::NAN, f32::INFINITY] {
+            x[500] = fault;
+            let got = full(&convolver, &[x.clone()]).remove(0);
+            // Its block, the one after, and one for each further partition.
+            let harmed = 500 / 64 * 64..(500 / 64 + 3) * 64;
+            for (n, (got, clean)) in got.iter().zip(&clean).enumerate() {
+                match harmed.contains(&n) {
+                    true => assert!(!got.is_finite(), "{fault}, frame {n}"),
+                    false => assert_eq!(got, clean, "{fault}, frame {n}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_for_a_stream_is_refused() {
+        let h = noise(2, 5000);
+        let refused = StoredConvolver::new(&Plan::new(5000), 1, &[&h[..]], &Routing::Shared);
+        assert_eq!(refused.err(), Some(BuildError::NotStored));
+    }
+}
