@@ -100,7 +100,7 @@ struct Output {
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
-    /// Sample format: `u8`, `i16`, `i24`, `i32` or `f32`
+    /// Sample format: `u8`, `i16`, `i24`, `i32`, `f32` or `f64`
     #[arg(long, default_value_t = SampleFormat::F32, value_parser = str::parse::<SampleFormat>)]
     format: SampleFormat,
 

@@ -75,7 +75,8 @@ pub(super) struct Args {
     #[arg(long, value_parser = str::parse::<StereoOrder>)]
     order: Option<StereoOrder>,
 
-    /// Sample format of the result: `u8`, `i16`, `i24`, `i32` or `f32` [default: the input's]
+    /// Sample format of the result: `u8`, `i16`, `i24`, `i32`, `f32` or `f64` [default: the
+    /// input's]
     #[arg(long, value_parser = str::parse::<SampleFormat>)]
     format: Option<SampleFormat>,
 
@@ -308,8 +309,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         render,
         format,
     };
-    // 32-bit integers hold more than f32 does.
-    if [format, source.spec().format].contains(&SampleFormat::I32) {
+    // These hold more than f32 does.
+    let wide = |format| matches!(format, SampleFormat::I32 | SampleFormat::F64);
+    if wide(format) || wide(source.spec().format) {
         job.run::<f64>(source)
     } else {
         job.run::<f32>(source)
@@ -518,10 +520,11 @@ impl Job<'_> {
                 self.format
             ));
         }
-        if self.format == SampleFormat::F32 && levels.peak() > 1.0 {
+        if self.format.steps().is_none() && levels.peak() > 1.0 {
             let peak = decibels(20.0 * levels.peak().log10());
             tell(format!(
-                "note: {output}: peak {peak} over full scale, which f32 holds and a loudspeaker does not"
+                "note: {output}: peak {peak} over full scale, which {} holds and a loudspeaker does not",
+                self.format
             ));
         }
     }

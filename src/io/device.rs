@@ -227,6 +227,7 @@ fn foreign(format: SampleFormat) -> cpal::SampleFormat {
         SampleFormat::I24 => cpal::SampleFormat::I24,
         SampleFormat::I32 => cpal::SampleFormat::I32,
         SampleFormat::F32 => cpal::SampleFormat::F32,
+        SampleFormat::F64 => cpal::SampleFormat::F64,
     }
 }
 

@@ -32,7 +32,7 @@ pub enum ReadError {
     },
     #[error("{file}: its WAV header is wrong: {what}; write the file anew from its origin")]
     Header { file: String, what: String },
-    #[error("{file}: holds {what}; convert it to 16, 24 or 32-bit integer or 32-bit float")]
+    #[error("{file}: holds {what}; convert it to 16, 24 or 32-bit integer or float")]
     Unsupported { file: String, what: String },
     #[error("{file}: holds {what}, for which there is no decoder here; convert it to WAV first")]
     Codec { file: String, what: String },
@@ -127,10 +127,6 @@ pub enum WriteError {
     #[error("{file}: cannot be written: {source}; nothing was delivered")]
     Io { file: String, source: io::Error },
     #[error(
-        "{file}: {bytes} bytes of samples do not fit into a WAV file, which ends at 4 GiB; use a narrower --format or a shorter input"
-    )]
-    TooLong { file: String, bytes: u64 },
-    #[error(
         "{file}: {channels} channels of {format} at {rate} Hz do not fit into a WAV header; use fewer channels or a lower rate"
     )]
     TooWide {
@@ -139,9 +135,22 @@ pub enum WriteError {
         format: String,
         rate: u32,
     },
+    #[error("{file}: {what}; {remedy}")]
+    Refused {
+        file: String,
+        what: String,
+        remedy: String,
+    },
 }
 
 impl WriteError {
+    #[cfg(feature = "wav")]
+    pub(super) fn refused(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let file = path.display().to_string();
+        let (what, remedy) = (what.into(), remedy.into());
+        Self::Refused { file, what, remedy }
+    }
+
     /// Says what the operating system's error means for a file that was to be written.
     pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         let file = path.display().to_string();

@@ -3,9 +3,9 @@
 /// What the first bytes tell for certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// RIFF WAVE and its kin of 64 bits.
+    /// RIFF WAVE and its kin of 64 bits, Wave64 also.
     Wav,
-    /// FLAC, Ogg, MP3 and AAC behind a tag, MP4, AIFF, CAF.
+    /// FLAC, Ogg, MP3 and AAC behind a tag, MP4, AIFF, CAF, Matroska, and ADPCM in WAV.
     Media,
     /// HDF5, in which SOFA is kept.
     Hdf5,
@@ -21,17 +21,25 @@ const MAGIC: [(usize, &[u8], Option<Kind>, &str); 13] = [
     (4, b"ftyp", Some(Kind::Media), "an MP4 file"),
     (
         0,
+        b"\x1aE\xdf\xa3",
+        Some(Kind::Media),
+        "a Matroska or WebM file",
+    ),
+    (
+        0,
         b"\x89HDF\r\n\x1a\n",
         Some(Kind::Hdf5),
         "an HDF5 file, such as SOFA",
     ),
     (0, b"RIFX", None, "a big-endian RIFX file"),
-    (0, b"riff\x2e\x91\xcf\x11", None, "a Wave64 file"),
+    (0, b"riff\x2e\x91\xcf\x11", Some(Kind::Wav), "a Wave64 file"),
     (0, b"wvpk", None, "a WavPack file"),
     (0, b"MAC ", None, "a Monkey's Audio file"),
-    (0, b"\x1aE\xdf\xa3", None, "a Matroska or WebM file"),
     (0, b"PK\x03\x04", None, "a ZIP archive"),
 ];
+
+/// Bytes that are enough to tell, and to find out how long packed samples are.
+pub(super) const LOOK: usize = 256;
 
 impl Kind {
     /// What the bytes are the beginning of, if they tell.
@@ -39,10 +47,23 @@ impl Kind {
         if matches!(first.get(..4), Some(b"RIFF" | b"RF64" | b"BW64")) {
             // What ends before is left to the reader of WAV to complain about.
             let wave = first.get(8..12).is_none_or(|kind| kind == b"WAVE");
-            return wave.then_some(Self::Wav);
+            let kind = if is_adpcm(first) {
+                Self::Media
+            } else {
+                Self::Wav
+            };
+            return wave.then_some(kind);
         }
         known(first).and_then(|(kind, _)| kind)
     }
+}
+
+/// Whether a WAV file begins with the format chunk of Microsoft's or of the IMA's ADPCM, for which
+/// there is a decoder among the others.
+fn is_adpcm(first: &[u8]) -> bool {
+    cfg!(feature = "formats")
+        && first.get(12..16) == Some(b"fmt ")
+        && matches!(first.get(20..22), Some([2 | 0x11, 0]))
 }
 
 fn known(first: &[u8]) -> Option<(Option<Kind>, &'static str)> {
@@ -119,8 +140,23 @@ mod tests {
         assert_eq!(Kind::of(b"....ftypM4A "), Some(Kind::Media));
         assert_eq!(Kind::of(b"\x89HDF\r\n\x1a\n"), Some(Kind::Hdf5));
         assert_eq!(Kind::of(b""), None);
+        assert_eq!(Kind::of(b"\x1aE\xdf\xa3"), Some(Kind::Media));
         assert_eq!(Kind::of(b"RIFX....WAVE"), None);
         assert!(looks(b"RIFX....WAVE").contains("big-endian"));
+    }
+
+    #[cfg(feature = "formats")]
+    #[test]
+    fn packed_samples_in_a_wav_file_are_told_from_plain_ones() {
+        let wav = |tag: u8| [b"RIFF....WAVEfmt \x32\0\0\0", &[tag, 0][..]].concat();
+        assert_eq!(Kind::of(&wav(2)), Some(Kind::Media));
+        assert_eq!(Kind::of(&wav(0x11)), Some(Kind::Media));
+        for plain in [1, 3, 6, 7, 0xfe] {
+            assert_eq!(Kind::of(&wav(plain)), Some(Kind::Wav));
+        }
+        // Too short to tell.
+        assert_eq!(Kind::of(&wav(2)[..20]), Some(Kind::Wav));
+        assert!(wav(2).len() <= LOOK);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! FLAC, Ogg Vorbis, MP3, AAC, ALAC, AIFF and CAF, through `symphonia`.
+//! FLAC, Ogg Vorbis, MPEG audio, AAC, ALAC, AIFF, CAF, Matroska and ADPCM, through `symphonia`.
 //!
 //! Lossy codecs put frames before the sound and behind it. Where the file tells how many (a LAME
 //! tag, Ogg's page positions, an edit list or iTunes' note in MP4, CAF's packet table), they are
 //! taken away; where it does not, it is said.
 
+mod about;
 mod mp4;
+mod riff;
 
 use std::fmt;
 use std::io::{self, Cursor, ErrorKind, Read};
@@ -12,23 +14,25 @@ use std::path::Path;
 
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS,
+    CODEC_ID_AAC, CODEC_ID_ADPCM_IMA_QT, CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_ALAC,
+    CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS,
 };
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
+use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MKV};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource as Medium, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::default;
 
+use super::kind;
 use super::open::Opened;
-use super::{ReadError, Replaced, SampleFormat, Source, Spec, pcm};
+use super::{ReadError, Replaced, SampleFormat, Source, Spec, Tags, pcm};
 use crate::signal::{Sample, SampleRate, SignalError};
 
-/// A sound in any format but WAV, decoded from its start to its end in constant memory; only MP4
-/// and CAF from a pipe are kept whole.
+/// A sound in any format but WAV, decoded from its start to its end in constant memory; only MP4,
+/// CAF and Matroska from a pipe are kept whole.
 pub struct MediaSource {
     name: String,
     spec: Spec,
@@ -52,6 +56,7 @@ pub struct MediaSource {
     at: u64,
     replaced: Replaced,
     notes: Vec<String>,
+    tags: Tags,
 }
 
 impl MediaSource {
@@ -60,17 +65,22 @@ impl MediaSource {
     /// # Errors
     /// When the file cannot be read, or is of no format or codec that is known.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        Self::from_opened(Opened::at(path, 16)?)
+        Self::from_opened(Opened::at(path, kind::LOOK)?)
     }
 
     pub(super) fn from_opened(opened: Opened) -> Result<Self, ReadError> {
         let name = opened.name.clone();
         let refuse = |error| ReadError::from_io(&name, error);
-        let jumps = opened.head.get(4..8) == Some(b"ftyp") || opened.head.starts_with(b"caff");
+        let head = &opened.head;
+        let jumps = head.get(4..8) == Some(b"ftyp")
+            || head.starts_with(b"caff")
+            || head.starts_with(b"\x1aE\xdf\xa3");
+        let fact = riff::fact(&opened.head);
         let (edit, medium): (_, Box<dyn Medium>) = match opened.into_file() {
             Ok(mut file) => (mp4::edit(&mut file).map_err(refuse)?, Box::new(file)),
             Err(mut pipe) if jumps => {
-                // What says where the sound lies may stand behind it.
+                // What says where the sound lies may stand behind it, and a whole Matroska file is
+                // told from a cut one by its length.
                 let mut bytes = Vec::new();
                 pipe.read_to_end(&mut bytes).map_err(refuse)?;
                 let mut bytes = Cursor::new(bytes);
@@ -99,7 +109,10 @@ impl MediaSource {
                 ),
                 (_, error) => broken(&name, 0, error),
             })?;
-        let ends = Ends::of(track, &parameters, edit, &*reader);
+        let mut ends = Ends::of(track, &parameters, edit, &*reader);
+        if !ends.exact {
+            ends.frames = ends.frames.into_iter().chain(fact).min();
+        }
         let mut source = Self {
             spec: Spec {
                 rate: SampleRate::new(1).map_err(|error| no_rate(&name, error))?,
@@ -125,6 +138,7 @@ impl MediaSource {
             at: 0,
             replaced: Replaced::default(),
             notes: Vec::new(),
+            tags: Tags::default(),
             name,
         };
         // The first frames tell what the header may not.
@@ -133,13 +147,10 @@ impl MediaSource {
         };
         source.spec = spec;
         source.skip = ends.skip;
-        source.notes.extend(ends.note.map(|note| {
-            let seconds = 1e3 * spec.rate.seconds(ends.usual.1);
-            format!(
-                "{}: {note}; such files begin with {} to {} frames (up to {seconds:.0} ms) that were put before the sound, and end with some behind it; they are kept",
-                source.name, ends.usual.0, ends.usual.1,
-            )
-        }));
+        let channels = source.decoder.last_decoded().spec().channels().clone();
+        source.tags = about::tags(&mut *source.reader, parameters.codec, &channels);
+        let note = ends.note.map(|note| note.in_words(&source.name, spec.rate));
+        source.notes.extend(note);
         Ok(source)
     }
 
@@ -152,6 +163,11 @@ impl MediaSource {
     /// What was assumed, for people.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Texts and speaker positions, where the file tells them.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 
     /// Length in frames, where it is known for certain.
@@ -182,15 +198,18 @@ impl MediaSource {
             buffer.copy_to_vecs_planar(&mut self.decoded);
             let rate = SampleRate::new(buffer.spec().rate());
             let (channels, room) = (buffer.num_planes(), room(&buffer));
+            // Lossy decoders give floats because it is convenient.
+            let float = match buffer {
+                GenericAudioBufferRef::F64(_) if self.lossless => SampleFormat::F64,
+                _ => SampleFormat::F32,
+            };
             let bits = bits(self.decoder.codec_params());
             return Ok(Some(Spec {
                 rate: rate.map_err(|error| no_rate(&self.name, error))?,
                 channels,
-                format: room
-                    .filter(|_| self.lossless)
-                    .map_or(SampleFormat::F32, |room| {
-                        integer(bits.map_or(room, |bits| bits.min(room)))
-                    }),
+                format: room.filter(|_| self.lossless).map_or(float, |room| {
+                    integer(bits.map_or(room, |bits| bits.min(room)))
+                }),
             }));
         }
     }
@@ -242,15 +261,41 @@ impl MediaSource {
     }
 }
 
+/// Frames that encoders of AAC put before the sound.
+const AAC: (usize, usize) = (1024, 2112);
+
 /// Where the sound begins and ends within what is decoded.
 struct Ends {
     skip: u64,
     frames: Option<u64>,
     exact: bool,
     /// What is to be said where that is not known.
-    note: Option<&'static str>,
-    /// How many frames usually come before the sound then.
+    note: Option<Note>,
+}
+
+/// Why it is not known where the sound begins or ends.
+struct Note {
+    why: &'static str,
+    /// How many frames usually come before the sound then, at least and at most.
     usual: (usize, usize),
+}
+
+impl Note {
+    fn in_words(&self, name: &str, rate: SampleRate) -> String {
+        let Self { why, usual } = self;
+        let (least, most) = *usual;
+        if most == 0 {
+            return format!("{name}: {why}; frames that were put behind it are kept");
+        }
+        let ms = 1e3 * rate.seconds(most);
+        let (frames, up_to) = match least == most {
+            true => (format!("{most} frames"), ""),
+            false => (format!("{least} to {most} frames"), "up to "),
+        };
+        format!(
+            "{name}: {why}; such files begin with {frames} ({up_to}{ms:.0} ms) that were put before the sound, and end with some behind it; they are kept"
+        )
+    }
 }
 
 impl Ends {
@@ -265,43 +310,62 @@ impl Ends {
             frames: None,
             exact: false,
             note: None,
-            usual: (0, 0),
         };
+        let say = |why, usual| Some(Note { why, usual });
+        let container = reader.format_info().format;
         match parameters.codec {
             // These decoders take the frames away themselves.
+            CODEC_ID_VORBIS if container == FORMAT_ID_MKV => {
+                ends.note = say(
+                    "Vorbis in Matroska does not tell where the sound ends",
+                    (0, 0),
+                );
+            }
             CODEC_ID_VORBIS => {}
+            CODEC_ID_MP1 | CODEC_ID_MP2 => {
+                // The filter bank's, there and back.
+                ends.note = say(
+                    "MPEG audio of layers I and II does not tell its encoder's delay",
+                    (481, 481),
+                );
+            }
             CODEC_ID_MP3 => match track.delay {
                 Some(_) => ends.frames = track.num_frames,
                 None => {
-                    ends.usual = (529, 1681);
-                    ends.note = Some("an MP3 without a LAME tag does not tell its encoder's delay");
+                    ends.note = say(
+                        "an MP3 without a LAME tag does not tell its encoder's delay",
+                        (529, 1681),
+                    );
                 }
             },
-            CODEC_ID_AAC | CODEC_ID_ALAC if reader.format_info().format == FORMAT_ID_ISOMP4 => {
-                ends.usual = (1024, 2112);
-                match edit {
-                    Some(edit) => {
-                        let decoded = track.num_frames.map(|all| all.saturating_sub(edit.skip));
-                        ends.skip = edit.skip;
-                        ends.frames = edit.frames.into_iter().chain(decoded).min();
-                    }
-                    None if parameters.codec == CODEC_ID_ALAC => ends.frames = track.num_frames,
-                    None => {
-                        ends.note = Some(
-                            "an AAC file without an edit list does not tell its encoder's delay",
-                        );
-                    }
+            CODEC_ID_AAC | CODEC_ID_ALAC if container == FORMAT_ID_ISOMP4 => match edit {
+                Some(edit) => {
+                    let decoded = track.num_frames.map(|all| all.saturating_sub(edit.skip));
+                    ends.skip = edit.skip;
+                    ends.frames = edit.frames.into_iter().chain(decoded).min();
                 }
-            }
-            CODEC_ID_AAC => {
-                ends.usual = (1024, 2112);
-                match track.delay {
-                    Some(delay) => {
-                        ends.skip = delay.into();
-                        ends.frames = track.num_frames;
-                    }
-                    None => ends.note = Some("raw AAC does not tell its encoder's delay"),
+                None if parameters.codec == CODEC_ID_ALAC => ends.frames = track.num_frames,
+                None => {
+                    ends.note = say(
+                        "an AAC file without an edit list does not tell its encoder's delay",
+                        AAC,
+                    );
                 }
+            },
+            CODEC_ID_AAC => match track.delay {
+                Some(delay) => {
+                    ends.skip = delay.into();
+                    ends.frames = track.num_frames;
+                }
+                None if container == FORMAT_ID_MKV => {
+                    let why = "AAC in Matroska does not tell its encoder's delay to the frame";
+                    ends.note = say(why, AAC);
+                }
+                None => ends.note = say("raw AAC does not tell its encoder's delay", AAC),
+            },
+            // The last block of ADPCM is filled up, and what tells so may be missing.
+            CODEC_ID_ADPCM_MS | CODEC_ID_ADPCM_IMA_WAV | CODEC_ID_ADPCM_IMA_QT => {
+                ends.frames = track.num_frames;
             }
             codec => {
                 ends.skip = track.delay.map_or(0, u64::from);

@@ -3,13 +3,19 @@
 //! A [`Source`] hands out planar blocks and a [`Sink`] takes them, so that a session never sees a
 //! file format. Another format is one more file here and one more line.
 
+#[cfg(feature = "formats")]
+mod aiff;
 #[cfg(feature = "live")]
 pub mod device;
 mod error;
+#[cfg(feature = "formats")]
+mod flac;
 #[cfg(feature = "wav")]
 mod kind;
 #[cfg(feature = "formats")]
 mod media;
+#[cfg(feature = "wav")]
+mod medium;
 #[cfg(feature = "live")]
 pub mod memory;
 #[cfg(feature = "wav")]
@@ -25,14 +31,22 @@ pub mod port;
 #[cfg(feature = "wav")]
 mod raw;
 #[cfg(feature = "wav")]
+mod raw_sink;
+#[cfg(feature = "wav")]
 mod response;
+#[cfg(feature = "wav")]
+mod sink;
 #[cfg(feature = "formats")]
 mod sofa;
 #[cfg(feature = "wav")]
 mod source;
 mod spool;
 #[cfg(feature = "wav")]
+mod tags;
+#[cfg(feature = "wav")]
 mod text;
+#[cfg(feature = "formats")]
+mod vorbis;
 #[cfg(feature = "wav")]
 pub mod wav;
 
@@ -41,18 +55,28 @@ use std::str::FromStr;
 
 use crate::signal::{Sample, SampleRate};
 
+#[cfg(feature = "formats")]
+pub use aiff::AiffSink;
 pub use error::{ReadError, WriteError};
+#[cfg(feature = "formats")]
+pub use flac::FlacSink;
 #[cfg(feature = "formats")]
 pub use media::MediaSource;
 #[cfg(all(feature = "wav", feature = "resample"))]
 pub use origin::{LoadError, Loaded, Origin};
-pub use part::{PartFile, remove_parts};
+pub use part::{PartFile, remove_parts, remove_stale_parts};
 pub use pcm::Levels;
+#[cfg(feature = "wav")]
+pub use raw_sink::RawSink;
 #[cfg(feature = "wav")]
 pub use response::Response;
 #[cfg(feature = "wav")]
+pub use sink::{Container, FileSink};
+#[cfg(feature = "wav")]
 pub use source::FileSource;
 pub use spool::Spool;
+#[cfg(feature = "wav")]
+pub use tags::Tags;
 #[cfg(feature = "wav")]
 pub use wav::{WavSink, WavSource};
 
@@ -68,13 +92,22 @@ pub enum SampleFormat {
     I24,
     /// 32-bit integer.
     I32,
-    /// 32-bit float; the only one without a full scale.
+    /// 32-bit float; without a full scale.
     F32,
+    /// 64-bit float; without a full scale.
+    F64,
 }
 
 impl SampleFormat {
     /// All formats, narrowest first.
-    pub const ALL: [Self; 5] = [Self::U8, Self::I16, Self::I24, Self::I32, Self::F32];
+    pub const ALL: [Self; 6] = [
+        Self::U8,
+        Self::I16,
+        Self::I24,
+        Self::I32,
+        Self::F32,
+        Self::F64,
+    ];
 
     /// Bytes that one sample takes.
     pub fn bytes(self) -> usize {
@@ -83,13 +116,14 @@ impl SampleFormat {
             Self::I16 => 2,
             Self::I24 => 3,
             Self::I32 | Self::F32 => 4,
+            Self::F64 => 8,
         }
     }
 
     /// Steps from 0 to full scale, 2^(bits - 1); none for float.
     pub fn steps(self) -> Option<f64> {
         match self {
-            Self::F32 => None,
+            Self::F32 | Self::F64 => None,
             integer => Some((1u64 << (8 * integer.bytes() - 1)) as f64),
         }
     }
@@ -121,6 +155,7 @@ impl fmt::Display for SampleFormat {
             Self::I24 => "i24",
             Self::I32 => "i32",
             Self::F32 => "f32",
+            Self::F64 => "f64",
         })
     }
 }
@@ -132,7 +167,7 @@ impl FromStr for SampleFormat {
         let same = |format: &Self| format.to_string() == text;
         let known = Self::ALL.into_iter().find(same);
         known.ok_or_else(|| {
-            format!("unknown sample format `{text}`; there are u8, i16, i24, i32 and f32")
+            format!("unknown sample format `{text}`; there are u8, i16, i24, i32, f32 and f64")
         })
     }
 }

@@ -265,9 +265,6 @@ impl Given {
                 _ => None,
             };
         }
-        if word == "f64" {
-            return Some(Self::Encoding(Layout::F64));
-        }
         if let Ok(format) = word.parse::<SampleFormat>() {
             return Some(Self::Encoding(Layout::Plain(format)));
         }

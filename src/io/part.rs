@@ -1,10 +1,11 @@
 //! A file that gets its name only when it is whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::WriteError;
 
@@ -15,12 +16,78 @@ fn parts() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
     PARTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes every unfinished part of this process: for a program that is told to stop.
+/// How the name of a part ends.
+const ENDING: &str = ".faltung-tmp";
+
+/// Removes every unfinished part of this process, for a program that is told to stop: it must end
+/// then, since whoever begins or finishes a part from now on waits for ever.
 pub fn remove_parts() {
-    for part in parts().drain(..) {
+    let mut parts = parts();
+    for part in parts.drain(..) {
         // Nobody is left to be told.
         let _ = fs::remove_file(part);
     }
+    // Whoever wants to begin or to finish another one waits until the process has ended.
+    std::mem::forget(parts);
+}
+
+/// Removes the parts in a folder that killed processes have left behind, those of one target or of
+/// all, and says how many they were.
+///
+/// A part is left alone while its process may be alive: on Linux while there is a process of its
+/// number, elsewhere until it is a day old; and wherever a process, also one in another container,
+/// holds its lock. What cannot be removed is passed over.
+pub fn remove_stale_parts(folder: &Path, target_name: Option<&str>) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let wanted = target_name.map(stem);
+    let stale = entries.flatten().filter(|entry| {
+        let name = entry.file_name();
+        let Some((of, process)) = name.to_str().and_then(part_of) else {
+            return false;
+        };
+        entry.file_type().is_ok_and(|kind| kind.is_file())
+            && wanted.as_ref().is_none_or(|wanted| wanted == of)
+            && process != process::id()
+            && !may_live(process, &entry.path())
+    });
+    stale
+        .filter(|entry| fs::remove_file(entry.path()).is_ok())
+        .count()
+}
+
+/// The beginning of a target's name; cut, so that a long name does not become too long.
+fn stem(name: &str) -> String {
+    name.chars().take(60).collect()
+}
+
+/// The beginning of the target's name, and the number of the process, that a part's name tells.
+fn part_of(name: &str) -> Option<(&str, u32)> {
+    let name = name.strip_prefix('.')?.strip_suffix(ENDING)?;
+    let (name, count) = name.rsplit_once('.')?;
+    let (of, process) = name.rsplit_once('.')?;
+    count.parse::<u32>().ok()?;
+    Some((of, process.parse().ok()?))
+}
+
+/// Whether the process that has made a part may still be there.
+fn may_live(process: u32, part: &Path) -> bool {
+    if cfg!(target_os = "linux") {
+        if Path::new("/proc").join(process.to_string()).exists() {
+            return true;
+        }
+    } else {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let changed = fs::metadata(part).and_then(|about| about.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        if age.is_none_or(|age| age < DAY) {
+            return true;
+        }
+    }
+    // Where locks are not known, the process has been asked for.
+    let lock = File::open(part).map(|file| file.try_lock());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// A file under construction: a hidden neighbour of its target, renamed by
@@ -88,14 +155,18 @@ impl PartFile {
         };
         let mut count = 0;
         loop {
-            // Cut, so that a long name does not become too long.
-            let stem: String = last.to_string_lossy().chars().take(60).collect();
-            let hidden = format!(".{stem}.{}.{count}.faltung-tmp", process::id());
+            let stem = stem(&last.to_string_lossy());
+            let hidden = format!(".{stem}.{}.{count}{ENDING}", process::id());
             let part = real.with_file_name(hidden);
+            // Nobody is told to stop between the two.
+            let mut known = parts();
             let opened = options.read(true).write(true).create_new(true).open(&part);
             match opened {
                 Ok(file) => {
-                    parts().push(part.clone());
+                    known.push(part.clone());
+                    drop(known);
+                    // For those who look for what killed processes leave; not all media know locks.
+                    let _ = file.try_lock();
                     return Ok(Self {
                         file,
                         part,
@@ -136,7 +207,12 @@ impl PartFile {
         &mut self.file
     }
 
-    /// Brings everything to the medium and gives the file its name.
+    /// Gives the file its name.
+    ///
+    /// Where that replaces another file, everything is brought to the medium first, so that a
+    /// power cut leaves the old file or the new one. Under a new name there is nothing to lose but
+    /// the result itself, and waiting for the medium would take longer than most results take to
+    /// make: after a power cut within the next seconds it may be missing or incomplete.
     ///
     /// # Errors
     /// When the medium fails or is full, or the name was taken meanwhile.
@@ -144,14 +220,24 @@ impl PartFile {
         let Some(target) = self.target.take() else {
             return Ok(());
         };
-        // A full or failing disk may say so only now.
-        let synced = self.file.sync_all();
-        synced.map_err(|error| self.refuse(error))?;
-        if !self.replace && target.symlink_metadata().is_ok() {
-            let file = self.name.display().to_string();
-            return Err(WriteError::Exists { file });
+        if target.symlink_metadata().is_ok() {
+            if !self.replace {
+                let file = self.name.display().to_string();
+                return Err(WriteError::Exists { file });
+            }
+            // A full or failing disk may say so only now.
+            let synced = self.file.sync_all();
+            synced.map_err(|error| self.refuse(error))?;
         }
-        let named = fs::rename(&self.part, &target);
+        let named = {
+            // A part that was removed because the process ends is not to be missed here.
+            let mut known = parts();
+            let named = fs::rename(&self.part, &target);
+            if named.is_ok() {
+                known.retain(|part| *part != self.part);
+            }
+            named
+        };
         named.map_err(|error| self.refuse(error))?;
         self.done = true;
         Ok(())
@@ -164,8 +250,8 @@ impl PartFile {
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        parts().retain(|part| *part != self.part);
         if !self.done {
+            parts().retain(|part| *part != self.part);
             // A part that cannot be removed cannot be helped.
             let _ = fs::remove_file(&self.part);
         }
@@ -262,6 +348,64 @@ mod tests {
             PartFile::create(&lost, false),
             Err(WriteError::Exists { .. })
         ));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn parts_of_processes_that_are_gone_are_removed_and_no_others() {
+        let folder = folder("stale");
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .arg("--list")
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .and_then(|mut child| child.wait().map(|_| child.id()))
+            .unwrap();
+        let ours = PartFile::create(&folder.join("out.wav"), false).unwrap();
+        let long = "x".repeat(80) + ".wav";
+        let make = |name: &str| {
+            let path = folder.join(name);
+            let file = File::create(&path).unwrap();
+            let old = std::time::SystemTime::now() - Duration::from_secs(100_000);
+            file.set_modified(old).unwrap();
+            path
+        };
+        let stale = make(&format!(".out.wav.{ended}.0{ENDING}"));
+        let of_long = make(&format!(".{}.{ended}.12{ENDING}", &long[..60]));
+        let held = make(&format!(".held.wav.{ended}.0{ENDING}"));
+        let lock = File::open(&held).unwrap();
+        lock.lock().unwrap();
+        let others = [
+            make("out.wav"),
+            make(&format!(".out.wav.{ended}.0.tmp")),
+            make(&format!(".out.wav.x.0{ENDING}")),
+            make(&format!("out.wav.{ended}.0{ENDING}")),
+            make(&format!(".out.wav.{}.7{ENDING}", process::id())),
+        ];
+        #[cfg(target_os = "linux")]
+        let init = make(&format!(".out.wav.1.0{ENDING}"));
+        assert_eq!(remove_stale_parts(&folder, Some("other.wav")), 0);
+        assert_eq!(remove_stale_parts(&folder, Some("out.wav")), 1);
+        assert!(!stale.exists() && of_long.exists());
+        assert_eq!(remove_stale_parts(&folder, Some(&long)), 1);
+        assert_eq!(remove_stale_parts(&folder, None), 0);
+        assert!(held.exists());
+        drop(lock);
+        assert_eq!(remove_stale_parts(&folder, None), 1);
+        #[cfg(target_os = "linux")]
+        assert!(init.exists());
+        assert!(ours.part.exists() && others.iter().all(|path| path.exists()));
+        assert_eq!(remove_stale_parts(&folder.join("nowhere"), None), 0);
+        drop(ours);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_part_is_locked_while_it_is_made() {
+        let folder = folder("locked");
+        let part = PartFile::create(&folder.join("out.wav"), false).unwrap();
+        let second = File::open(&part.part).unwrap().try_lock();
+        assert!(matches!(second, Err(TryLockError::WouldBlock)));
+        drop(part);
         fs::remove_dir_all(folder).unwrap();
     }
 

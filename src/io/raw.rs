@@ -13,7 +13,7 @@ pub(super) fn encoding(file: &Path) -> Option<Layout> {
     let extension = file.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
         "f32" => Layout::Plain(SampleFormat::F32),
-        "f64" | "dbl" => Layout::F64,
+        "f64" | "dbl" => Layout::Plain(SampleFormat::F64),
         "s16" => Layout::Plain(SampleFormat::I16),
         "s24" => Layout::Plain(SampleFormat::I24),
         "s32" => Layout::Plain(SampleFormat::I32),
@@ -28,7 +28,7 @@ fn in_words(layout: Layout) -> &'static str {
         Layout::Plain(SampleFormat::I24) => "24-bit integers",
         Layout::Plain(SampleFormat::I32) | Layout::Low24In32 => "32-bit integers",
         Layout::Plain(SampleFormat::F32) => "32-bit floats",
-        Layout::F64 => "64-bit floats",
+        Layout::Plain(SampleFormat::F64) => "64-bit floats",
         Layout::ALaw => "A-law",
         Layout::MuLaw => "mu-law",
     }

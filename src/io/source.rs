@@ -7,7 +7,7 @@ use super::kind::{self, Kind};
 use super::media::MediaSource;
 use super::open::Opened;
 use super::wav::WavSource;
-use super::{ReadError, Replaced, Source, Spec};
+use super::{ReadError, Replaced, Source, Spec, Tags};
 use crate::signal::Sample;
 
 /// A file or a pipe, read from its start to its end; what it is, its content tells.
@@ -38,7 +38,7 @@ impl FileSource {
     /// # Errors
     /// When the file cannot be read, or is no sound.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let opened = Opened::at(path, 16)?;
+        let opened = Opened::at(path, kind::LOOK)?;
         #[cfg(feature = "formats")]
         if is_media(&opened.head) {
             return MediaSource::from_opened(opened).map(|source| Self::Media(Box::new(source)));
@@ -56,6 +56,11 @@ impl FileSource {
     /// Rate, channels and format.
     pub fn spec(&self) -> Spec {
         each!(self, source => source.spec())
+    }
+
+    /// What the file says beside its samples.
+    pub fn tags(&self) -> &Tags {
+        each!(self, source => source.tags())
     }
 
     /// What was assumed, for people.

@@ -161,8 +161,9 @@ pub enum Kind {
     I24In4,
     I32,
     F32,
+    F64,
 }
-pub use Kind::{F32, I16, I24, I24In4, I32, U8};
+pub use Kind::{F32, F64, I16, I24, I24In4, I32, U8};
 
 impl Kind {
     pub fn bits(self) -> u32 {
@@ -171,6 +172,7 @@ impl Kind {
             I16 => 16,
             I24 | I24In4 => 24,
             I32 | F32 => 32,
+            F64 => 64,
         }
     }
 
@@ -180,6 +182,7 @@ impl Kind {
             I16 => 2,
             I24 => 3,
             I24In4 | I32 | F32 => 4,
+            F64 => 8,
         }
     }
 
@@ -189,8 +192,10 @@ impl Kind {
     }
 
     pub fn write(self, value: f64, out: &mut Vec<u8>) {
-        if self == F32 {
-            return out.extend((value as f32).to_le_bytes());
+        match self {
+            F32 => return out.extend((value as f32).to_le_bytes()),
+            F64 => return out.extend(value.to_le_bytes()),
+            _ => {}
         }
         let scaled = value / self.step();
         let (int, limit) = (scaled as i64, 1 << (self.bits() - 1));
@@ -206,6 +211,9 @@ impl Kind {
     }
 
     pub fn read(self, bytes: &[u8]) -> f64 {
+        if self == F64 {
+            return f64::from_le_bytes(bytes.try_into().unwrap());
+        }
         let mut four = [0; 4];
         four[..bytes.len()].copy_from_slice(bytes);
         let int = match self {
@@ -305,6 +313,7 @@ impl Wav {
                     (1, 24, 4) => I24In4,
                     (1, 32, 4) => I32,
                     (3, 32, 4) => F32,
+                    (3, 64, 8) => F64,
                     other => panic!("format {other:?}"),
                 };
                 format = Some((long(body + 4), kind, extensible, channels));
