@@ -198,7 +198,7 @@ fn extend(blocks: &mut Vec<usize>, frames: usize, consider: &mut impl FnMut(&[us
 
 /// Smallest and largest block for stored signals: smaller ones are too little work for a thread,
 /// larger ones gain nothing and take memory.
-const STORED: [usize; 2] = [8192, 65_536];
+const STORED: [usize; 2] = [16_384, 32_768];
 
 /// The block for stored signals that costs least.
 pub(crate) fn stored_block(cpu: Cpu, frames: usize) -> usize {

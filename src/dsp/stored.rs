@@ -35,8 +35,8 @@ use crate::signal::Sample;
 /// let mut desk = convolver.desk();
 /// let input = [vec![1.0; convolver.block()]];
 /// let first = convolver.analyse(None, &input, &mut desk, None);
-/// let mut out = [vec![0.0; convolver.block()]];
-/// convolver.answer(&[&first], &mut desk, &mut out);
+/// let mut out = [vec![0.0; convolver.block()]]; // one block of output 0
+/// convolver.answer(0, &[&first], &mut desk, &mut out);
 /// assert!((out[0][1] - 1.0).abs() < 1e-6);
 /// # Ok::<(), faltung::BuildError>(())
 /// ```
@@ -67,10 +67,14 @@ pub struct Analysis<T: Sample> {
 /// Room for the work of one thread.
 #[derive(Debug, Clone)]
 pub struct Desk<T: Sample> {
-    work: Buffer<T>,
+    /// One area for each block that is computed at once.
+    work: Vec<Buffer<T>>,
     /// A window without what is too small to count.
     window: [Buffer<T>; 2],
 }
+
+/// Bins between two blocks that are computed at once: their operands stay near meanwhile.
+const TURN: usize = 1024;
 
 impl<T: Sample> StoredConvolver<T> {
     /// Prepares the responses by `plan`, which [`Plan::for_throughput`] makes, and connects them.
@@ -156,7 +160,7 @@ impl<T: Sample> StoredConvolver<T> {
         let transform = &self.shared.transform;
         let window = || Buffer::zeros(transform.block());
         Desk {
-            work: Buffer::zeros(transform.work_len()),
+            work: vec![Buffer::zeros(transform.work_len())],
             window: [window(), window()],
         }
     }
@@ -225,42 +229,63 @@ impl<T: Sample> StoredConvolver<T> {
                 }
             }
             let [prev, cur] = &desk.window;
-            transform.forward(steps, prev, cur, &mut desk.work, spectra, 0);
+            transform.forward(steps, prev, cur, &mut desk.work[0], spectra, 0);
         } else {
-            transform.forward(steps, prev, cur, &mut desk.work, spectra, 0);
+            transform.forward(steps, prev, cur, &mut desk.work[0], spectra, 0);
         }
         true
     }
 
-    /// Fills a block of the output, one slice for each channel, from the analyses of the same block
-    /// of the input and the `reach()` before it, the latest first; fewer at the start.
+    /// Blocks of output that are best computed at once: each response and each spectrum of the
+    /// input is then fetched once for all of them.
+    pub fn group(&self) -> usize {
+        match self.shared.partitions {
+            ..4 => 1,
+            4..8 => 2,
+            _ => 4,
+        }
+    }
+
+    /// Computes one output in several successive blocks, one slice for each, from the analyses of
+    /// the same blocks of the input and the `reach()` before them, the latest first; fewer at the
+    /// start.
     ///
     /// # Panics
-    /// When a count of channels or a length differs.
+    /// When there is no such output, or a length differs.
     #[track_caller]
-    pub fn answer<O: AsMut<[T]>>(&self, past: &[&Analysis<T>], desk: &mut Desk<T>, out: &mut [O]) {
+    pub fn answer<O: AsMut<[T]>>(
+        &self,
+        output: usize,
+        past: &[&Analysis<T>],
+        desk: &mut Desk<T>,
+        out: &mut [O],
+    ) {
         let Shared {
-            transform, inputs, ..
+            transform,
+            inputs,
+            paths,
+            ..
         } = &*self.shared;
-        assert!(out.len() == self.outputs(), "one slice for each output");
+        let mut fits = |out: &mut O| out.as_mut().len() == self.block();
+        assert!(out.iter_mut().all(&mut fits), "a block of another length");
+        assert!(out.len() <= past.len(), "more blocks than analyses");
         // Input `i` of the block `age` blocks ago is at `age * inputs + i`.
         let all = past.iter().flat_map(|analysis| &analysis.spectra);
         let spectra: Vec<&Spectra<T>> = all.map(|(_, spectra)| spectra).collect();
         let sounds = |age: usize, input: usize| past[age].spectra[input].0;
-        for (paths, out) in self.shared.paths.iter().zip(out) {
-            let out = out.as_mut();
-            assert!(out.len() == self.block(), "a block of another length");
+        let answers = (0..out.len()).rev().map(|latest| {
             let (mut aged, mut runs) = (Vec::new(), Vec::new());
-            for path in paths {
-                let silent = &path.partitions.silent[..];
-                for (age, &none) in silent.iter().enumerate().take(past.len()) {
+            for path in &paths[output] {
+                let silent = path.partitions.silent.iter().enumerate();
+                for (part, &none) in silent.take(past.len() - latest) {
+                    let age = latest + part;
                     if none || !sounds(age, path.input) {
                         continue;
                     }
                     runs.push(Run {
                         path: aged.len(),
                         slot: 0,
-                        part: age,
+                        part,
                         count: 1,
                     });
                     aged.push(Path {
@@ -269,16 +294,36 @@ impl<T: Sample> StoredConvolver<T> {
                     });
                 }
             }
-            if runs.is_empty() {
-                out.fill(T::zero());
-                continue;
+            (aged, runs)
+        });
+        let answers: Vec<(Vec<Path<T>>, Vec<Run>)> = answers.collect();
+        while desk.work.len() < out.len() {
+            desk.work.push(Buffer::zeros(transform.work_len()));
+        }
+        let steps = transform.steps();
+        // Alone, all at once; else a turn for each, while the operands are near.
+        let some = match out.len() {
+            1 => steps,
+            _ => (steps * TURN).div_ceil(self.block()),
+        };
+        for from in (0..steps).step_by(some) {
+            let each = answers.iter().zip(&mut desk.work).zip(&mut *out);
+            for (((paths, runs), work), out) in each {
+                let sum = Sum {
+                    runs,
+                    paths,
+                    pasts: Pasts::Stored(&spectra),
+                };
+                if !runs.is_empty() {
+                    let steps = from..(from + some).min(steps);
+                    transform.inverse(steps, &sum, work, out.as_mut());
+                }
             }
-            let sum = Sum {
-                runs: &runs,
-                paths: &aged,
-                pasts: Pasts::Stored(&spectra),
-            };
-            transform.inverse(0..transform.steps(), &sum, &mut desk.work, out);
+        }
+        for ((_, runs), out) in answers.iter().zip(out) {
+            if runs.is_empty() {
+                out.as_mut().fill(T::zero());
+            }
         }
     }
 }
@@ -292,6 +337,8 @@ impl<T: Sample> Analysis<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use crate::dsp::clip::{Method, convolve_with};
     use crate::dsp::mode::Mode;
@@ -312,38 +359,59 @@ mod tests {
             .with_latency(Latency::AtMost(block))
     }
 
-    /// The whole of it, one block after the other.
-    fn full(convolver: &StoredConvolver<f32>, input: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    /// The whole of it, so many blocks at once.
+    fn in_groups(
+        convolver: &StoredConvolver<f32>,
+        input: &[Vec<f32>],
+        group: usize,
+    ) -> Vec<Vec<f32>> {
         let (block, frames) = (convolver.block(), input[0].len() + convolver.tail_len());
         let mut desk = convolver.desk();
         let mut out = vec![Vec::new(); convolver.outputs()];
         let mut past: Vec<Analysis<f32>> = Vec::new();
         let mut before: Option<Vec<Vec<f32>>> = None;
-        for k in 0..frames.div_ceil(block) {
-            let cut = |channel: &Vec<f32>| {
-                let from = channel.iter().skip(k * block).take(block);
-                let mut cut: Vec<f32> = from.copied().collect();
-                cut.resize(block, 0.0);
-                cut
-            };
-            let now: Vec<Vec<f32>> = input.iter().map(cut).collect();
-            let used = (past.len() > convolver.reach())
-                .then(|| past.pop())
-                .flatten();
-            past.insert(
-                0,
-                convolver.analyse(before.as_deref(), &now, &mut desk, used),
-            );
-            let mut answer = vec![vec![f32::NAN; block]; convolver.outputs()];
-            let all: Vec<&Analysis<f32>> = past.iter().collect();
-            convolver.answer(&all, &mut desk, &mut answer);
-            for (out, answer) in out.iter_mut().zip(answer) {
-                out.extend(answer);
+        let blocks: Vec<usize> = (0..frames.div_ceil(block)).collect();
+        for group in blocks.chunks(group) {
+            for k in group {
+                let cut = |channel: &Vec<f32>| {
+                    let from = channel.iter().skip(k * block).take(block);
+                    let mut cut: Vec<f32> = from.copied().collect();
+                    cut.resize(block, 0.0);
+                    cut
+                };
+                let now: Vec<Vec<f32>> = input.iter().map(cut).collect();
+                let enough = past.len() > convolver.reach() + group.len();
+                let used = enough.then(|| past.pop()).flatten();
+                past.insert(
+                    0,
+                    convolver.analyse(before.as_deref(), &now, &mut desk, used),
+                );
+                before = Some(now);
             }
-            before = Some(now);
+            let all: Vec<&Analysis<f32>> = past.iter().collect();
+            for (output, out) in out.iter_mut().enumerate() {
+                let mut answer = vec![vec![f32::NAN; block]; group.len()];
+                convolver.answer(output, &all, &mut desk, &mut answer);
+                out.extend(answer.into_iter().flatten());
+            }
         }
         out.iter_mut().for_each(|channel| channel.truncate(frames));
         out
+    }
+
+    /// The same whatever the number of blocks at once.
+    fn full(convolver: &StoredConvolver<f32>, input: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let alone = in_groups(convolver, input, 1);
+        let bits = |all: &[Vec<f32>]| -> Vec<u32> {
+            all.iter().flatten().map(|value| value.to_bits()).collect()
+        };
+        for group in [2, 3, 5] {
+            assert!(
+                bits(&in_groups(convolver, input, group)) == bits(&alone),
+                "{group}"
+            );
+        }
+        alone
     }
 
     #[track_caller]
@@ -369,13 +437,13 @@ mod tests {
             let convolver = StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
             assert_eq!(convolver.block(), block);
             assert_eq!(convolver.reach(), taps.div_ceil(block) - 1);
-            let got = full(&convolver, &[x.clone()]);
+            let got = full(&convolver, from_ref(&x));
             near(&got[0], &x, &h, &[]);
         }
         let (x, h) = (noise(1, 70_000), noise(2, 3000));
         let plan = Plan::for_throughput(h.len());
         let convolver = StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
-        near(&full(&convolver, &[x.clone()])[0], &x, &h, &[]);
+        near(&full(&convolver, from_ref(&x))[0], &x, &h, &[]);
     }
 
     #[test]
@@ -408,9 +476,9 @@ mod tests {
         let convolver =
             StoredConvolver::new(&small(100, 64), 1, &[&h[..]], &Routing::Shared).unwrap();
         x[100..140].fill(0.0);
-        let clean = full(&convolver, &[x.clone()]);
+        let clean = full(&convolver, from_ref(&x));
         x[100..140].fill(1e-40);
-        assert_eq!(full(&convolver, &[x.clone()]), clean);
+        assert_eq!(full(&convolver, from_ref(&x)), clean);
         // Where nothing is louder, it counts.
         let faint = vec![vec![1e-30; 500]];
         let got = full(&convolver, &faint);
@@ -424,10 +492,10 @@ mod tests {
         let h = noise(2, 100);
         let convolver =
             StoredConvolver::new(&small(100, 64), 1, &[&h[..]], &Routing::Shared).unwrap();
-        let clean = full(&convolver, &[x.clone()]).remove(0);
+        let clean = full(&convolver, from_ref(&x)).remove(0);
         for fault in [f32::NAN, f32::INFINITY] {
             x[500] = fault;
-            let got = full(&convolver, &[x.clone()]).remove(0);
+            let got = full(&convolver, from_ref(&x)).remove(0);
             // Its block, the one after, and one for each further partition.
             let harmed = 500 / 64 * 64..(500 / 64 + 3) * 64;
             for (n, (got, clean)) in got.iter().zip(&clean).enumerate() {

@@ -13,7 +13,7 @@ pub mod level;
 mod log_line;
 pub mod measure;
 mod minimum_phase;
-mod onset;
+pub(crate) mod onset;
 #[cfg(feature = "resample")]
 mod resample;
 pub mod spectrum;

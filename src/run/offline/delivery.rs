@@ -80,6 +80,11 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
         self.heard
     }
 
+    /// Whether the result holds the input itself.
+    pub fn needs_input(&self) -> bool {
+        matches!(&self.way, Way::Mixed(mixed) if !mixed.mixer.dry.is_empty())
+    }
+
     /// Whether answers to the input are still held back.
     pub fn waits(&self) -> bool {
         match &self.way {
@@ -93,14 +98,20 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
         matches!(&self.way, Way::Mixed(mixed) if mixed.shape.has_enough())
     }
 
-    /// Takes a block of input and what the convolver gave for it, or after it while the latency
-    /// held it back: as many frames or others.
-    pub fn body(&mut self, input: &[&[T]], wet: &mut [Vec<T>]) -> Result<(), RunError> {
-        self.heard += input.first().map_or(0, |channel| channel.len()) as u64;
+    /// Takes so many frames of input, themselves if they are [needed](Self::needs_input), and what
+    /// the convolver gave for them, or after them while the latency held it back: as many frames
+    /// or others.
+    pub fn body(
+        &mut self,
+        frames: usize,
+        input: &[&[T]],
+        wet: &mut [Vec<T>],
+    ) -> Result<(), RunError> {
+        self.heard += frames as u64;
         match &mut self.way {
             Way::Straight { .. } => self.straight(wet),
             Way::Mixed(mixed) => {
-                mixed.mixer.hear(input);
+                mixed.mixer.hear(frames, input);
                 mixed.mixer.take_wet(wet);
                 mixed.mixer.answer(&mut mixed.full);
                 mixed.shape.answer(&mixed.full, &mut mixed.result);
@@ -148,7 +159,7 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
             }
         }
         self.sink.write(wet)?;
-        Ok(())
+        self.hand_on()
     }
 
     fn sound_on(&mut self) -> Result<(), RunError> {
@@ -163,6 +174,10 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
         if let Way::Mixed(mixed) = &self.way {
             self.sink.write(&mixed.result)?;
         }
+        self.hand_on()
+    }
+
+    fn hand_on(&mut self) -> Result<(), RunError> {
         if self.prompt {
             self.sink.flush()?;
         }
@@ -200,8 +215,8 @@ impl<T: Sample> Mixer<T> {
         }
     }
 
-    fn hear(&mut self, input: &[&[T]]) {
-        self.heard += input.first().map_or(0, |channel| channel.len()) as u64;
+    fn hear(&mut self, frames: usize, input: &[&[T]]) {
+        self.heard += frames as u64;
         for (dry, input) in self.dry.iter_mut().zip(input) {
             dry.extend(input.iter());
         }

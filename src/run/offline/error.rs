@@ -85,4 +85,6 @@ pub enum RunError {
         "{file}: {count} value(s) of the result are beyond what a float can hold; nothing was delivered; lower the input or the impulse response"
     )]
     Overflow { file: String, count: u64 },
+    #[error(transparent)]
+    Augment(#[from] crate::run::augment::AugmentError),
 }

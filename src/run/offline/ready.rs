@@ -42,7 +42,8 @@ impl<T: Sample> Ready<T> {
     /// # Errors
     /// When the channels do not fit.
     pub fn new(ir: &ImpulseResponse, inputs: usize, options: &Render) -> Result<Self, RunError> {
-        Self::for_input("the input", ir, inputs, options)
+        let input = format!("an input of {inputs} channel(s)");
+        Self::for_input(&input, ir, inputs, options)
     }
 
     pub(super) fn for_input(

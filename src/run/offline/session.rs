@@ -341,7 +341,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
             }
             let input: Vec<&[T]> = input.iter().map(|channel| &channel[..frames]).collect();
             self.convolve(delivery.heard(), &input, &mut wet)?;
-            delivery.body(&input, &mut wet)?;
+            delivery.body(frames, &input, &mut wet)?;
             progress(delivery.heard());
         }
         if delivery.heard() == 0 {
@@ -349,7 +349,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         }
         // The answers to the last inputs, as long as the latency holds them back.
         while delivery.waits() && self.drain(block, &mut wet) {
-            delivery.body(&[], &mut wet)?;
+            delivery.body(0, &[], &mut wet)?;
         }
         // Then what sounds on.
         let whole = match (self.options.tail, &self.swaps) {

@@ -5,6 +5,7 @@
 //! nothing else to do; so many blocks are on their way that nobody waits, and no more.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -41,8 +42,12 @@ struct Shop<'a, T: Sample> {
     convolver: &'a StoredConvolver<T>,
     /// Blocks between reading and writing, at most.
     most: u64,
+    /// Shares that the outputs of a group of blocks are cut into, so that all threads have one.
+    shares: usize,
     board: Mutex<Board<T>>,
     news: Condvar,
+    /// Nobody else is there to hear them.
+    alone: bool,
 }
 
 /// A block to be transformed, with its index and the one before it.
@@ -50,18 +55,23 @@ type Read<T> = (u64, Option<Arc<Block<T>>>, Arc<Block<T>>);
 
 /// What there is to do, and what is done.
 struct Board<T: Sample> {
-    /// Blocks read, answers begun, blocks written.
+    /// Blocks read, and written.
     read: u64,
-    begun: u64,
     written: u64,
+    /// All that there will be, once that is known.
+    all: Option<u64>,
+    /// First block of the group that is answered next, and the next share of it.
+    begun: u64,
+    share: usize,
     inputs: VecDeque<Read<T>>,
     /// The spectra of the blocks from `oldest` on, as far as they are there.
     spectra: VecDeque<Option<Arc<Analysis<T>>>>,
     oldest: u64,
     /// The answers from `written` on, as far as they are there.
-    answers: VecDeque<Option<Block<T>>>,
+    answers: VecDeque<Vec<Option<Vec<T>>>>,
     spare_spectra: Vec<Analysis<T>>,
-    spare: Vec<Block<T>>,
+    spare_inputs: Vec<Block<T>>,
+    spare: Vec<Vec<T>>,
     /// No more work.
     closed: bool,
 }
@@ -77,7 +87,9 @@ enum Task<T: Sample> {
         index: u64,
         /// The latest first.
         past: Vec<Arc<Analysis<T>>>,
-        out: Option<Block<T>>,
+        outputs: Range<usize>,
+        /// For each output the blocks that are filled.
+        out: Vec<Vec<Vec<T>>>,
     },
 }
 
@@ -90,21 +102,42 @@ enum Next<T: Sample> {
 }
 
 impl<T: Sample> Board<T> {
-    /// The oldest answer whose spectra are all there, else a block to be transformed.
-    fn task(&mut self, reach: u64) -> Option<Task<T>> {
+    /// A share of the oldest group whose spectra are all there, else a block to be transformed.
+    fn task(&mut self, shop: &Shop<'_, T>) -> Option<Task<T>> {
+        let convolver = shop.convolver;
         let index = self.begun;
+        let left = self.all.map_or(u64::MAX, |all| all - index);
+        let count = left.min(convolver.group() as u64);
+        let reach = convolver.reach() as u64;
         let first = index.saturating_sub(reach);
-        let span = (first - self.oldest) as usize..(index + 1 - self.oldest) as usize;
-        if index < self.read && self.spectra.range(span.clone()).all(Option::is_some) {
-            self.begun += 1;
+        let span = (first - self.oldest) as usize..(index + count - self.oldest) as usize;
+        let read = count > 0 && index + count <= self.read;
+        if read && self.spectra.range(span.clone()).all(Option::is_some) {
             let past = self.spectra.range(span).rev().flatten().cloned().collect();
-            // The next answer does not reach back to the first of these.
-            if (index + 1).saturating_sub(reach) > self.oldest {
-                self.spectra.pop_front();
-                self.oldest += 1;
+            let each = convolver.outputs().div_ceil(shop.shares);
+            let from = self.share * each;
+            let outputs = from..(from + each).min(convolver.outputs());
+            let mut block = |_| self.spare.pop().unwrap_or_default();
+            let out = outputs
+                .clone()
+                .map(|_| (0..count).map(&mut block).collect())
+                .collect();
+            self.share += 1;
+            if outputs.end == convolver.outputs() {
+                self.share = 0;
+                self.begun += count;
+                // The next group does not reach back to these.
+                while self.begun.saturating_sub(reach) > self.oldest {
+                    self.spectra.pop_front();
+                    self.oldest += 1;
+                }
             }
-            let out = self.spare.pop();
-            return Some(Task::Answer { index, past, out });
+            return Some(Task::Answer {
+                index,
+                past,
+                outputs,
+                out,
+            });
         }
         let (index, before, now) = self.inputs.pop_front()?;
         Some(Task::Analyse {
@@ -118,23 +151,46 @@ impl<T: Sample> Board<T> {
 
 impl<'a, T: Sample> Shop<'a, T> {
     fn new(convolver: &'a StoredConvolver<T>, threads: usize) -> Self {
+        /// Bytes of blocks that are on their way beside the group in work.
+        const AHEAD: usize = 16 << 20;
+        let (inputs, outputs) = (convolver.inputs(), convolver.outputs());
+        // A frame of a block, as it is read, as a spectrum and as an answer.
+        let frame = (3 * inputs + outputs) * size_of::<T>();
+        let ahead = match threads {
+            1 => 0,
+            _ => (AHEAD / (frame * convolver.block())).clamp(2, 4 * threads),
+        };
         Self {
             convolver,
-            // Each thread has one in hand, and one is read or written meanwhile.
-            most: if threads == 1 { 1 } else { threads as u64 + 1 },
+            most: (convolver.group() + ahead) as u64,
+            shares: match convolver.group() {
+                1 => 1,
+                _ => threads.min(outputs),
+            },
             board: Mutex::new(Board {
                 read: 0,
-                begun: 0,
                 written: 0,
+                all: None,
+                begun: 0,
+                share: 0,
                 inputs: VecDeque::new(),
                 spectra: VecDeque::new(),
                 oldest: 0,
                 answers: VecDeque::new(),
                 spare_spectra: Vec::new(),
+                spare_inputs: Vec::new(),
                 spare: Vec::new(),
                 closed: false,
             }),
             news: Condvar::new(),
+            alone: threads == 1,
+        }
+    }
+
+    /// Wakes whoever waits for something to do.
+    fn spread(&self) {
+        if !self.alone {
+            self.news.notify_all();
         }
     }
 
@@ -153,7 +209,7 @@ impl<'a, T: Sample> Shop<'a, T> {
                 if board.closed {
                     return;
                 }
-                match board.task(self.convolver.reach() as u64) {
+                match board.task(self) {
                     Some(task) => break task,
                     None => board = self.wait(board),
                 }
@@ -176,28 +232,41 @@ impl<'a, T: Sample> Shop<'a, T> {
                 now,
                 used,
             } => {
-                let before = before.as_ref().map(|before| &before[..]);
-                let analysis = self.convolver.analyse(before, &now, desk, used);
+                let last = before.as_ref().map(|before| &before[..]);
+                let analysis = self.convolver.analyse(last, &now, desk, used);
                 let mut board = self.board();
+                // Who holds the last share gives it back.
+                let free = [before, Some(now)].into_iter().flatten();
+                board.spare_inputs.extend(free.filter_map(Arc::into_inner));
                 let place = (index - board.oldest) as usize;
                 board.spectra[place] = Some(Arc::new(analysis));
             }
-            Task::Answer { index, past, out } => {
+            Task::Answer {
+                index,
+                past,
+                outputs,
+                mut out,
+            } => {
                 let block = self.convolver.block();
-                let mut out = out.unwrap_or_else(|| vec![Vec::new(); self.convolver.outputs()]);
-                // A block that was written may have been shortened.
-                out.iter_mut().for_each(|out| out.resize(block, T::zero()));
                 let all: Vec<&Analysis<T>> = past.iter().map(|analysis| &**analysis).collect();
-                self.convolver.answer(&all, desk, &mut out);
+                for (output, out) in outputs.clone().zip(&mut out) {
+                    // A block that was written may have been shortened.
+                    out.iter_mut().for_each(|out| out.resize(block, T::zero()));
+                    self.convolver.answer(output, &all, desk, out);
+                }
                 let mut board = self.board();
                 let place = (index - board.written) as usize;
-                board.answers[place] = Some(out);
+                for (output, out) in outputs.zip(out) {
+                    for (k, out) in out.into_iter().enumerate() {
+                        board.answers[place + k][output] = Some(out);
+                    }
+                }
                 // Who holds the last share gives it back.
                 let free = past.into_iter().filter_map(Arc::into_inner);
                 board.spare_spectra.extend(free);
             }
         }
-        self.news.notify_all();
+        self.spread();
     }
 
     /// What the calling thread does: deliver first, then read, then help.
@@ -213,9 +282,9 @@ impl<'a, T: Sample> Shop<'a, T> {
         );
         let mut desk = self.convolver.desk();
         let mut feed = Feed::new(source, self.convolver);
-        // What was read and not written yet.
-        let mut heard: VecDeque<Piece<T>> = VecDeque::new();
-        let mut behind: Option<Piece<T>> = None;
+        let keeps = delivery.needs_input();
+        // What was read and not written yet: the block, if it is needed, and its frames.
+        let mut heard: VecDeque<(Option<Arc<Block<T>>>, usize)> = VecDeque::new();
         // Blocks posted and written, and all there are, once that is known.
         let (mut posted, mut written, mut all) = (0, 0, None);
         let mut told = false;
@@ -233,9 +302,9 @@ impl<'a, T: Sample> Shop<'a, T> {
             match self.next(all.is_none_or(|all| posted < all)) {
                 Next::Work(task) => self.carry_out(task, &mut desk),
                 Next::Read => {
-                    if let Some(piece) = feed.read()? {
-                        self.post(piece.before.clone(), piece.now.clone());
-                        heard.push_back(piece);
+                    if let Some((before, now, frames)) = feed.read()? {
+                        heard.push_back((keeps.then(|| now.clone()), frames));
+                        self.post(before, now);
                         posted += 1;
                     }
                     if feed.ended && all.is_none() {
@@ -243,29 +312,29 @@ impl<'a, T: Sample> Shop<'a, T> {
                             true => feed.blocks,
                             false => (feed.frames + tail).div_ceil(block),
                         });
+                        self.board().all = all;
+                        self.spread();
                     }
                 }
                 Next::Write(mut wet) => {
-                    let piece = heard.pop_front().expect("what comes out was read");
+                    let (input, frames) = heard.pop_front().expect("what comes out was read");
                     if feed.ended {
                         let left = feed.frames + tail - written * block;
                         let left = usize::try_from(left).unwrap_or(usize::MAX);
                         wet.iter_mut().for_each(|wet| wet.truncate(left));
                     }
-                    if piece.frames > 0 {
-                        let input = piece.now.iter().map(|input| &input[..piece.frames]);
-                        delivery.body(&input.collect::<Vec<_>>(), &mut wet)?;
+                    if frames > 0 {
+                        let input = input.iter().flat_map(|input| input.iter());
+                        let input = input.map(|input| &input[..frames]).collect::<Vec<_>>();
+                        delivery.body(frames, &input, &mut wet)?;
                         progress(delivery.heard());
                     } else {
                         delivery.tail(&mut wet)?;
                     }
                     written += 1;
-                    self.board().spare.push(wet);
-                    // The next block's spectra need this one still, and are there when that is
-                    // written.
-                    if let Some(free) = behind.replace(piece) {
-                        feed.spare.extend(Arc::into_inner(free.now));
-                    }
+                    let mut board = self.board();
+                    board.spare.append(&mut wet);
+                    feed.spare.append(&mut board.spare_inputs);
                 }
                 // A thread has failed; who waits for it tells.
                 Next::Gone => return Ok(()),
@@ -276,11 +345,12 @@ impl<'a, T: Sample> Shop<'a, T> {
     fn next(&self, more: bool) -> Next<T> {
         let mut board = self.board();
         loop {
-            if let Some(Some(_)) = board.answers.front() {
+            let whole = |answer: &Vec<Option<Vec<T>>>| answer.iter().all(Option::is_some);
+            if board.answers.front().is_some_and(whole)
+                && let Some(answer) = board.answers.pop_front()
+            {
                 board.written += 1;
-                if let Some(answer) = board.answers.pop_front().flatten() {
-                    return Next::Write(answer);
-                }
+                return Next::Write(answer.into_iter().flatten().collect());
             }
             if board.closed {
                 return Next::Gone;
@@ -288,7 +358,7 @@ impl<'a, T: Sample> Shop<'a, T> {
             if more && board.read - board.written < self.most {
                 return Next::Read;
             }
-            if let Some(task) = board.task(self.convolver.reach() as u64) {
+            if let Some(task) = board.task(self) {
                 return Next::Work(task);
             }
             board = self.wait(board);
@@ -302,9 +372,11 @@ impl<'a, T: Sample> Shop<'a, T> {
         board.read += 1;
         board.inputs.push_back((index, before, now));
         board.spectra.push_back(None);
-        board.answers.push_back(None);
+        board
+            .answers
+            .push_back(vec![None; self.convolver.outputs()]);
         drop(board);
-        self.news.notify_all();
+        self.spread();
     }
 }
 
@@ -318,13 +390,9 @@ impl<T: Sample> Drop for Closing<'_, '_, T> {
     }
 }
 
-/// A block of the input, or of the silence behind it.
-struct Piece<T> {
-    before: Option<Arc<Block<T>>>,
-    now: Arc<Block<T>>,
-    /// Frames of it that are input.
-    frames: usize,
-}
+/// A block of the input, or of the silence behind it, and the one before it; and how many of its
+/// frames are input.
+type Piece<T> = (Option<Arc<Block<T>>>, Arc<Block<T>>, usize);
 
 /// Cuts a source into blocks.
 struct Feed<'a, T, S> {
@@ -400,10 +468,6 @@ impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
     }
 
     fn piece(&mut self, now: Arc<Block<T>>, frames: usize) -> Piece<T> {
-        Piece {
-            before: self.last.replace(now.clone()),
-            now,
-            frames,
-        }
+        (self.last.replace(now.clone()), now, frames)
     }
 }

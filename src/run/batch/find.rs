@@ -1,0 +1,196 @@
+//! Files of folders and patterns, in an order that depends on their names alone.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::BatchError;
+
+/// Extensions by which a sound is known in a folder.
+const SOUNDS: [&str; 20] = [
+    "wav", "wave", "rf64", "bwf", "w64", "flac", "ogg", "oga", "mp3", "aac", "m4a", "mp4", "m4b",
+    "aif", "aiff", "aifc", "caf", "mka", "mkv", "webm",
+];
+/// The end of the names of unfinished files.
+const PART: &str = ".faltung-tmp";
+
+/// What a name leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The folder that was searched, or in which the file lies.
+    pub root: PathBuf,
+    /// From there, in order.
+    pub files: Vec<PathBuf>,
+}
+
+/// Finds the sounds of a folder, all levels of it, of a pattern, or the one file of this name.
+/// What lies in `without`, a folder, is left out.
+pub(super) fn sounds(name: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
+    if name.is_dir() {
+        return folder(name, without);
+    }
+    match name
+        .to_str()
+        .filter(|text| !name.exists() && has_signs(text))
+    {
+        Some(pattern) => fitting(pattern, without),
+        None => {
+            let parent = name.parent().unwrap_or(Path::new(""));
+            let last = name.file_name().unwrap_or(name.as_os_str());
+            Ok(Found {
+                root: parent.to_owned(),
+                files: vec![last.into()],
+            })
+        }
+    }
+}
+
+fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
+    let without = without.map(real);
+    if without.as_deref() == Some(&real(folder)) {
+        return Err(BatchError::Same {
+            folder: folder.to_owned(),
+        });
+    }
+    let wanted = |entry: &DirEntry| {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let folder = entry.file_type().is_dir();
+        let left_out = folder && without.is_some() && Some(real(entry.path())) == without;
+        entry.depth() == 0 || !(hidden || left_out)
+    };
+    let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+    let mut files = Vec::new();
+    for entry in walk.into_iter().filter_entry(wanted) {
+        let entry = entry.map_err(|error| BatchError::Walk {
+            file: error.path().unwrap_or(folder).to_owned(),
+            why: match error.io_error() {
+                Some(error) => error.to_string(),
+                None => "a link leads back to a folder that holds it".into(),
+            },
+        })?;
+        if !entry.file_type().is_dir() && is_sound(entry.path()) {
+            let path = entry.path();
+            files.push(path.strip_prefix(folder).unwrap_or(path).to_owned());
+        }
+    }
+    if files.is_empty() {
+        return Err(BatchError::NoSound {
+            folder: folder.to_owned(),
+            extensions: SOUNDS.join(", "),
+        });
+    }
+    Ok(Found {
+        root: folder.to_owned(),
+        files,
+    })
+}
+
+fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let paths = glob::glob_with(pattern, options).map_err(|error| BatchError::Pattern {
+        pattern: pattern.to_owned(),
+        why: error.msg.to_owned(),
+    })?;
+    let without = without.map(real);
+    // The part before the first sign is where the names begin.
+    let plain = |step: &Component| !step.as_os_str().to_str().is_some_and(has_signs);
+    let root: PathBuf = Path::new(pattern).components().take_while(plain).collect();
+    let mut files = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| BatchError::Walk {
+            file: error.path().to_owned(),
+            why: error.error().to_string(),
+        })?;
+        let ours = without
+            .as_ref()
+            .is_some_and(|without| real(&path).starts_with(without));
+        if !ours && !is_part(path.as_os_str()) && !path.is_dir() {
+            files.push(path.strip_prefix(&root).unwrap_or(&path).to_owned());
+        }
+    }
+    if files.is_empty() {
+        return Err(BatchError::NothingFits {
+            pattern: pattern.to_owned(),
+        });
+    }
+    Ok(Found { root, files })
+}
+
+/// Where a path leads, links resolved as far as it exists; what does not is taken to become plain
+/// folders.
+pub(super) fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    let mut real = PathBuf::from(".").canonicalize().unwrap_or_default();
+    for step in path.components() {
+        match step {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                real.pop();
+            }
+            step => {
+                real.push(step);
+                if let Ok(resolved) = real.canonicalize() {
+                    real = resolved;
+                }
+            }
+        }
+    }
+    real
+}
+
+/// Whether a name holds what only a pattern needs.
+fn has_signs(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+fn is_part(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(PART.as_bytes())
+}
+
+fn is_sound(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| {
+        SOUNDS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
+}
+
+/// A path as it is written here and everywhere: with `/` between its steps.
+pub(super) fn with_slashes(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    match std::path::MAIN_SEPARATOR {
+        '/' => text.into_owned(),
+        separator => text.replace(separator, "/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_through_folders_that_are_still_missing_leads_where_it_will() {
+        let name = format!("faltung-find-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(folder.join("in")).unwrap();
+        let folder = folder.canonicalize().unwrap();
+        assert_eq!(real(&folder.join("in/x/../y/..")), folder.join("in"));
+        assert_eq!(real(&folder.join("./new/a")), folder.join("new/a"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("in", folder.join("link")).unwrap();
+            assert_eq!(real(&folder.join("link/new")), folder.join("in/new"));
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,355 @@
+//! What became of each file, a JSON object on a line, valid at any moment.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::BatchError;
+use super::draw::Fnv;
+use super::stamp::Key;
+use crate::run::augment::{Done, Noise};
+use crate::signal::SampleRate;
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Its id, or its path from the folder that was named.
+    pub id: String,
+    /// Path of the sound.
+    pub input: String,
+    /// Its response, as it was given or found.
+    pub ir: String,
+    /// The result's path from the folder of the results.
+    pub out: String,
+    /// What was made, or why it was not.
+    pub result: Result<Box<Made>, String>,
+    /// Time taken.
+    pub elapsed: Duration,
+    /// Changes with everything that settles the result.
+    pub key: String,
+}
+
+/// A result.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Made {
+    /// Channels of the sound.
+    pub inputs: usize,
+    /// Channels of the result.
+    pub outputs: usize,
+    /// Size of the result's file.
+    pub bytes: u64,
+    /// The result of the early part, from the folder of the results.
+    pub early: Option<String>,
+    /// The noise that was added.
+    pub noise: Option<Noise>,
+    /// The rate of the response, where it was another.
+    pub resampled_from: Option<SampleRate>,
+    /// Frame of the response's direct sound, with its fraction.
+    pub onset: Option<f64>,
+    /// What was assumed when the sound was read.
+    pub notes: Vec<String>,
+    /// The rest.
+    pub done: Done,
+}
+
+impl Made {
+    /// Seconds of the sound that was heard.
+    pub fn seconds_in(&self) -> f64 {
+        self.done
+            .report
+            .rate
+            .seconds(self.done.report.frames_in as usize)
+    }
+}
+
+/// JSON has no infinity.
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+impl Record {
+    /// As it stands in the manifest.
+    pub fn json(&self) -> Value {
+        let mut json = match &self.result {
+            Err(why) => json!({
+                "id": self.id,
+                "status": "error",
+                "input": self.input,
+                "ir": self.ir,
+                "out": self.out,
+                "error": why,
+            }),
+            Ok(made) => self.made(made),
+        };
+        json["elapsed"] = json!(self.elapsed.as_secs_f64());
+        json["version"] = json!(VERSION);
+        json["key"] = json!(self.key);
+        json
+    }
+
+    fn made(&self, made: &Made) -> Value {
+        let done = &made.done;
+        let (report, levels) = (&done.report, &done.report.levels);
+        json!({
+            "id": self.id,
+            "status": "ok",
+            "input": self.input,
+            "ir": self.ir,
+            "out": self.out,
+            "rate": report.rate.hz(),
+            "channels_in": made.inputs,
+            "channels": made.outputs,
+            "format": done.format.to_string(),
+            "frames_in": report.frames_in,
+            "frames_out": report.frames_out,
+            "seconds": report.rate.seconds(report.frames_out as usize),
+            "bytes": made.bytes,
+            "gain_db": finite(report.gain_db),
+            "level_db": finite(done.level_db),
+            "onset": made.onset,
+            "shift": done.shift,
+            "fraction": done.fraction,
+            "peak": finite(levels.peak()),
+            "peak_db": finite(20.0 * levels.peak().log10()),
+            "clipped": levels.clipped,
+            "dithered": levels.dithered,
+            "nonfinite": report.replaced.count,
+            "noise": made.noise.as_ref().map(|noise| json!({
+                "file": noise.file.to_string_lossy(),
+                "place": noise.place,
+                "snr_db": done.snr_db.and_then(finite),
+                "gain_db": done.noise_gain_db.and_then(finite),
+            })),
+            "early": made.early.as_ref().map(|out| json!({
+                "out": out,
+                "frames": done.early.as_ref().map(|early| early.frames_out),
+                "clipped": done.early.as_ref().map(|early| early.levels.clipped),
+            })),
+            "resampled_from": made.resampled_from.map(SampleRate::hz),
+            "notes": made.notes,
+        })
+    }
+}
+
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Of an earlier run, what is needed to know whether a result is still right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Before {
+    pub key: Key,
+    /// Made by this version of the program.
+    pub this_version: bool,
+    /// Size of the result's file; none where there was no result.
+    pub bytes: Option<u64>,
+    /// Whether there is a file of the early part.
+    pub early: bool,
+}
+
+/// The last that an earlier run tells of each result, by the hash of its name.
+#[derive(Debug, Default)]
+pub(super) struct Past(HashMap<u64, Before>);
+
+impl Past {
+    /// Reads a manifest, if there is one; what is no record, such as the last line of a run that
+    /// was killed, is passed over.
+    pub fn read(path: &Path) -> Result<Self, BatchError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(BatchError::manifest(path)(error)),
+        };
+        let (mut reader, mut line, mut past) = (BufReader::new(file), Vec::new(), HashMap::new());
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line);
+            if read.map_err(BatchError::manifest(path))? == 0 {
+                return Ok(Self(past));
+            }
+            // Without its end a line is torn, and will be cut off.
+            if let Some((out, before)) = line.ends_with(b"\n").then(|| parse(&line)).flatten() {
+                past.insert(out, before);
+            }
+        }
+    }
+
+    pub fn of(&self, out: &str) -> Option<&Before> {
+        self.0.get(&hash(out))
+    }
+}
+
+fn hash(out: &str) -> u64 {
+    Fnv::new().with(out.as_bytes()).value()
+}
+
+fn parse(line: &[u8]) -> Option<(u64, Before)> {
+    let json: Value = serde_json::from_slice(line).ok()?;
+    let out = hash(json["out"].as_str()?);
+    let before = Before {
+        key: Key::parse(json["key"].as_str()?)?,
+        this_version: json["version"].as_str() == Some(VERSION),
+        bytes: match json["status"].as_str()? {
+            "ok" => Some(json["bytes"].as_u64()?),
+            _ => None,
+        },
+        early: !json["early"].is_null(),
+    };
+    Some((out, before))
+}
+
+/// The manifest while it is written.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    file: File,
+    line: Vec<u8>,
+}
+
+impl Manifest {
+    /// Opens it to go on with it, or empties it first. Nobody else may be writing it.
+    pub fn open(path: &Path, go_on: bool) -> Result<Self, BatchError> {
+        let refuse = BatchError::manifest(path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path);
+        let mut file = opened.map_err(&refuse)?;
+        // A file system without locks does without this help.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(BatchError::ManifestBusy {
+                file: path.to_owned(),
+            });
+        }
+        let whole = match go_on {
+            true => whole_lines(&mut file).map_err(&refuse)?,
+            false => 0,
+        };
+        file.set_len(whole).map_err(&refuse)?;
+        Ok(Self {
+            file,
+            line: Vec::new(),
+        })
+    }
+
+    /// Appends a line in one piece.
+    pub fn write(&mut self, record: &Value) -> std::io::Result<()> {
+        self.line.clear();
+        writeln!(self.line, "{record}")?;
+        self.file.write_all(&self.line)
+    }
+}
+
+/// Bytes up to the end of the last whole line.
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut block = vec![0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let block = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        std::io::Read::read_exact(file, block)?;
+        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("faltung-manifest-{name}-{}", std::process::id()))
+    }
+
+    fn failed(out: &str) -> Value {
+        let key = Key {
+            options: 1,
+            ir: 2,
+            input: 3,
+            noise: 0,
+        };
+        let record = Record {
+            id: "a".into(),
+            input: "a.wav".into(),
+            ir: "synth:room".into(),
+            out: out.into(),
+            result: Err("broken".into()),
+            elapsed: Duration::ZERO,
+            key: key.text(),
+        };
+        record.json()
+    }
+
+    #[test]
+    fn a_torn_last_line_is_passed_over_and_cut_off() {
+        let path = path("torn");
+        let mut manifest = Manifest::open(&path, false).unwrap();
+        manifest.write(&failed("a.wav")).unwrap();
+        manifest.write(&failed("b.wav")).unwrap();
+        drop(manifest);
+        let whole = fs::read(&path).unwrap();
+        let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        // Wherever a run was killed, what was whole stays, and what follows is whole.
+        for cut in first..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let past = Past::read(&path).unwrap();
+            assert!(past.of("a.wav").is_some(), "{cut}");
+            assert!(past.of("b.wav").is_none(), "{cut}");
+            Manifest::open(&path, true)
+                .unwrap()
+                .write(&failed("c.wav"))
+                .unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            let lines: Vec<Value> = text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            let outs: Vec<_> = lines
+                .iter()
+                .map(|line| line["out"].as_str().unwrap())
+                .collect();
+            assert_eq!(outs, ["a.wav", "c.wav"], "{cut}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_last_line_of_a_result_counts() {
+        let path = path("last");
+        let mut manifest = Manifest::open(&path, false).unwrap();
+        manifest.write(&failed("a.wav")).unwrap();
+        let mut made = failed("a.wav");
+        made["status"] = json!("ok");
+        made["bytes"] = json!(77);
+        manifest.write(&made).unwrap();
+        let past = Past::read(&path).unwrap();
+        let before = past.of("a.wav").unwrap();
+        assert_eq!((before.bytes, before.this_version), (Some(77), true));
+        assert!(past.of("b.wav").is_none());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn only_one_run_writes_a_manifest() {
+        let path = path("busy");
+        let first = Manifest::open(&path, false).unwrap();
+        let second = Manifest::open(&path, true);
+        assert!(matches!(second, Err(BatchError::ManifestBusy { .. })));
+        drop(first);
+        assert!(Manifest::open(&path, true).is_ok());
+        fs::remove_file(path).unwrap();
+    }
+}
