@@ -1,5 +1,6 @@
 //! Commands: one file each, with `Args` and `run`. They speak to people and hold no algorithm.
 
+mod batch;
 #[cfg(feature = "live")]
 mod choice;
 mod convolve;
@@ -11,8 +12,10 @@ mod ir;
 #[cfg(feature = "live")]
 mod live;
 mod plan;
+mod progress;
 mod render;
 mod signals;
+mod sound;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -35,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   faltung render voice.wav hall.wav out.wav           a voice in a hall
   faltung render voice.wav synth:cathedral out.wav    the same without a recorded hall
+  faltung batch corpus --ir rooms/ --out wet          a whole corpus in many rooms
   faltung live synth:hall                             microphone to loudspeaker, in a hall
   faltung devices                                     what sound can come from and go to
   faltung convolve 1,5 3,4,2                          prints 3 19 22 10
@@ -46,6 +50,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Render(Box<render::Args>),
+    Batch(Box<batch::Args>),
     Convolve(convolve::Args),
     Ir(ir::Args),
     Plan(plan::Args),
@@ -69,6 +74,7 @@ pub fn main() -> ExitCode {
     signals::tidy_up_when_told_to_stop();
     let done = match &cli.command {
         Command::Render(args) => render::run(args),
+        Command::Batch(args) => batch::run(args),
         Command::Convolve(args) => convolve::run(args),
         Command::Ir(args) => ir::run(args),
         Command::Plan(args) => plan::run(args),

@@ -4,13 +4,15 @@ use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::{Failure, decibels, gain, note, print, tell};
+use super::progress::Progress;
+use super::sound::{Sound, factor};
+use super::{Failure, decibels, note, print, tell};
 use crate::dsp::control::Swap;
 use crate::dsp::mode::Mode;
 use crate::dsp::routing::{Routing, StereoOrder};
-use crate::io::{FileSource, Loaded, Origin, SampleFormat, Sink, Spec, WavSink, WriteError};
+use crate::io::{
+    Container, FileSink, FileSource, Loaded, Origin, SampleFormat, Sink, Spec, Tags, WriteError,
+};
 use crate::ir::{ImpulseResponse, UnitError, units};
 use crate::run::{Render, Report, RunError, Session, SwapAt, Tail};
 use crate::signal::{Sample, SampleRate};
@@ -27,7 +29,7 @@ pub(super) struct Args {
     #[arg(value_name = "IR")]
     ir: PathBuf,
 
-    /// WAV file that is made; `-` is the standard output
+    /// File that is made: WAV, FLAC, AIFF or raw by its extension; `-` is the standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
@@ -35,30 +37,8 @@ pub(super) struct Args {
     #[arg(long, default_value_t, value_parser = str::parse::<Mode>)]
     mode: Mode,
 
-    /// What sounds on after the input's end: `full`, `cut`, a duration such as `2.5s`, or a level
-    /// below the peak of the result such as `-60dB` at which it ends
-    #[arg(long, value_parser = tail, allow_hyphen_values = true)]
-    tail: Option<Tail>,
-
-    /// Share of the convolved sound; the rest is the input itself: `30%`
-    #[arg(long, value_parser = units::fraction, conflicts_with_all = ["dry", "wet"])]
-    mix: Option<f64>,
-
-    /// Level of the input itself in the result: `-6dB`, or a factor
-    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
-    dry: Option<f64>,
-
-    /// Level of the convolved sound in the result: `-3dB`, or a factor
-    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
-    wet: Option<f64>,
-
-    /// Level of the whole result: `-3dB`, or a factor
-    #[arg(long, value_parser = units::gain, allow_hyphen_values = true)]
-    gain: Option<f64>,
-
-    /// Delay of the convolved sound: `20ms`
-    #[arg(long, value_parser = units::seconds)]
-    predelay: Option<f64>,
+    #[command(flatten)]
+    sound: Sound,
 
     /// Another impulse response from this time of the input on: `3.2s=plate.wav`, or a recipe as
     /// for IR; may be given again
@@ -75,14 +55,15 @@ pub(super) struct Args {
     #[arg(long, value_parser = str::parse::<StereoOrder>)]
     order: Option<StereoOrder>,
 
+    /// Kind of the file that is made: `wav`, `flac`, `aiff` or `raw` [default: by the extension of
+    /// OUT, else `wav`]
+    #[arg(long = "type", value_name = "KIND", value_parser = str::parse::<Container>)]
+    container: Option<Container>,
+
     /// Sample format of the result: `u8`, `i16`, `i24`, `i32`, `f32` or `f64` [default: the
-    /// input's]
+    /// input's, or what of it the kind of file can hold]
     #[arg(long, value_parser = str::parse::<SampleFormat>)]
     format: Option<SampleFormat>,
-
-    /// Lower a result that exceeds full scale until it fits, instead of refusing it
-    #[arg(long)]
-    guard: bool,
 
     /// Threads that compute; the result is the same to the bit [default: one for each core]
     #[arg(short, long, value_name = "N", value_parser = threads)]
@@ -130,30 +111,6 @@ Examples:
   faltung render song.flac hall_L.wav+hall_R.wav out.wav
   faltung render voice.wav head.sofa@az=30 out.wav
   sox song.opus -t wav - | faltung render - synth:room - | aplay";
-
-/// `full`, `cut`, a duration or a level.
-fn tail(text: &str) -> Result<Tail, UnitError> {
-    let level = text.to_ascii_lowercase().ends_with("db");
-    match text {
-        "full" => Ok(Tail::Full),
-        "cut" => Ok(Tail::Cut),
-        _ if level => match units::gain(text)? {
-            share if (0.0..1.0).contains(&share) => Ok(Tail::Down(20.0 * share.log10())),
-            _ => Err(not_a_tail(text)),
-        },
-        _ => units::seconds(text)
-            .map(Tail::Seconds)
-            .map_err(|_| not_a_tail(text)),
-    }
-}
-
-fn not_a_tail(text: &str) -> UnitError {
-    UnitError {
-        value: text.to_owned(),
-        what: "a tail",
-        example: "`full`, `cut`, `2.5s` or, below the peak, `-60dB`",
-    }
-}
 
 /// One `--swap`.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,31 +179,51 @@ fn load(origin: &Origin, rate: SampleRate, quiet: bool) -> Result<Loaded, Failur
     Ok(loaded)
 }
 
-/// Its name and what it is.
-pub(super) fn in_words(ir: &Loaded) -> String {
-    let (from, frames) = ir.measured;
-    let resampled = match ir.resampled_from() {
-        None => String::new(),
-        Some(from) => format!(", resampled from {from}"),
-    };
-    format!(
-        "{}: {} ch, {:.3} s{resampled}",
-        ir.ir.name(),
-        ir.ir.channel_count(),
-        from.seconds(frames),
-    )
+/// What is told of a response; its taps are not needed any more when a session has them.
+struct Known {
+    name: String,
+    channels: usize,
+    /// As it is used.
+    used: (SampleRate, usize),
+    measured: (SampleRate, usize),
+    resampled_from: Option<SampleRate>,
 }
 
-fn json_of(loaded: &Loaded) -> serde_json::Value {
-    let ((from, frames), ir) = (loaded.measured, &loaded.ir);
-    serde_json::json!({
-        "name": ir.name(),
-        "rate": from.hz(),
-        "channels": ir.channel_count(),
-        "frames": frames,
-        "resampled_to": loaded.resampled_from().map(|_| ir.rate().hz()),
-        "frames_used": ir.frames(),
-    })
+impl Known {
+    fn new(loaded: &Loaded) -> Self {
+        let ir = &loaded.ir;
+        Self {
+            name: ir.name().to_owned(),
+            channels: ir.channel_count(),
+            used: (ir.rate(), ir.frames()),
+            measured: loaded.measured,
+            resampled_from: loaded.resampled_from(),
+        }
+    }
+
+    /// Its name and what it is.
+    fn in_words(&self) -> String {
+        let (from, frames) = self.measured;
+        let resampled = match self.resampled_from {
+            None => String::new(),
+            Some(from) => format!(", resampled from {from}"),
+        };
+        let seconds = from.seconds(frames);
+        let Self { name, channels, .. } = self;
+        format!("{name}: {channels} ch, {seconds:.3} s{resampled}")
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let ((from, frames), (rate, used)) = (self.measured, self.used);
+        serde_json::json!({
+            "name": self.name,
+            "rate": from.hz(),
+            "channels": self.channels,
+            "frames": frames,
+            "resampled_to": self.resampled_from.map(|_| rate.hz()),
+            "frames_used": used,
+        })
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -273,7 +250,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
         return Err(Failure::usage(text));
     }
-    if args.tail.is_some() && args.mode != Mode::Full {
+    if args.sound.tail.is_some() && args.mode != Mode::Full {
         let text = format!(
             "--tail is for mode full; mode {} has no tail, so leave it out",
             args.mode
@@ -301,20 +278,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     swaps.sort_by_key(|(frame, _)| *frame);
     let render = options(args, source.spec(), &ir.ir)?;
-    let format = args.format.unwrap_or(source.spec().format);
+    let container = args.container.or_else(|| Container::of(&args.output));
+    let container = container.unwrap_or(Container::Wav);
+    let format = args.format.or_else(|| Container::format_of(&args.output));
+    let format = format.unwrap_or_else(|| container.nearest(source.spec().format));
+    let known = |(frame, loaded): &(u64, Loaded)| (*frame, Known::new(loaded));
     let job = Job {
         args,
-        ir,
-        swaps,
+        ir: Known::new(&ir),
+        swaps: swaps.iter().map(known).collect(),
         render,
+        container,
         format,
     };
     // These hold more than f32 does.
     let wide = |format| matches!(format, SampleFormat::I32 | SampleFormat::F64);
     if wide(format) || wide(source.spec().format) {
-        job.run::<f64>(source)
+        job.run::<f64>(source, ir, swaps)
     } else {
-        job.run::<f32>(source)
+        job.run::<f32>(source, ir, swaps)
     }
 }
 
@@ -325,22 +307,12 @@ fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Fai
             "--order is for true stereo, an input of 2 channels and an IR of 4; here they have {inputs} and {irs}, so leave it out"
         )));
     }
-    let (dry, wet) = match args.mix {
-        Some(wet) => (1.0 - wet, wet),
-        None => (args.dry.unwrap_or(0.0), args.wet.unwrap_or(1.0)),
-    };
     Ok(Render {
         mode: args.mode,
-        tail: args.tail.unwrap_or_default(),
-        dry,
-        wet,
-        gain: args.gain.unwrap_or(1.0),
-        predelay: args.predelay.unwrap_or(0.0),
         routing: args.order.map(Routing::TrueStereoOrder),
-        guard: args.guard,
         prompt: is_listened_to(&args.input, &args.output),
         threads: args.jobs,
-        ..Render::default()
+        ..args.sound.render()
     })
 }
 
@@ -360,19 +332,25 @@ fn same_file(a: &Path, b: &Path) -> bool {
 /// Everything but the sample type is settled.
 struct Job<'a> {
     args: &'a Args,
-    ir: Loaded,
+    ir: Known,
     /// In the order of time, each with its frame of the input.
-    swaps: Vec<(u64, Loaded)>,
+    swaps: Vec<(u64, Known)>,
     render: Render,
+    container: Container,
     format: SampleFormat,
 }
 
 impl Job<'_> {
-    fn run<T: Sample>(self, source: FileSource) -> Result<(), Failure> {
+    fn run<T: Sample>(
+        self,
+        source: FileSource,
+        ir: Loaded,
+        others: Vec<(u64, Loaded)>,
+    ) -> Result<(), Failure> {
         let args = self.args;
         let input = source.spec();
-        let swaps: Vec<SwapAt> = self
-            .swaps
+        let tags = source.tags().clone();
+        let swaps: Vec<SwapAt> = others
             .iter()
             .map(|(frame, to)| SwapAt {
                 frame: *frame,
@@ -381,13 +359,19 @@ impl Job<'_> {
             })
             .collect();
         let session: Session<T, _> =
-            Session::with_swaps(source, &self.ir.ir, &swaps, self.render.clone())?;
+            Session::with_swaps(source, &ir.ir, &swaps, self.render.clone())?;
+        // The session has what it needs; long responses are large.
+        drop((ir, others));
         let output = Spec {
             rate: input.rate,
             channels: session.outputs(),
             format: self.format,
         };
-        let sink = WavSink::create(&args.output, output, session.frames_out(), args.yes)
+        // Other channels than the input's are other loudspeakers'.
+        let mask = tags.mask.filter(|_| output.channels == input.channels);
+        let tags = Tags { mask, ..tags };
+        let (out, frames) = (&args.output, session.frames_out());
+        let sink = FileSink::create(out, self.container, output, frames, &tags, args.yes)
             .map_err(quiet_if_left)?;
         let name = Sink::<T>::name(&sink).to_owned();
         let settled = Settled {
@@ -401,9 +385,9 @@ impl Job<'_> {
         if !args.quiet {
             tell(self.status(&settled));
         }
-        let bar = progress_bar(session.frames_in(), args.quiet);
-        let done = session.run(sink, &mut |frames| bar.set_position(frames));
-        bar.finish_and_clear();
+        let bar = Progress::for_file(session.frames_in(), input.rate, args.quiet || args.json);
+        let done = session.run(sink, &mut |frames| bar.at(frames));
+        bar.done();
         let report = done.map_err(|error| match error {
             RunError::Write(error) => quiet_if_left(error),
             RunError::OverFullScale { gain_db, .. } => Failure::because(format!(
@@ -469,23 +453,32 @@ impl Job<'_> {
             (mode, ..) => format!("mode {mode}"),
         };
         let mode = self.swap_mode();
-        let swap = |(frame, to): &(u64, Loaded)| {
+        let swap = |(frame, to): &(u64, Known)| {
             let seconds = input.rate.seconds(*frame as usize);
-            format!("; at {seconds:.3} s {mode} swap to {}", in_words(to))
+            format!("; at {seconds:.3} s {mode} swap to {}", to.in_words())
         };
         let swaps: String = self.swaps.iter().map(swap).collect();
         format!(
-            "{}: {}, {} ch, {} * {} -> {}: {} ch, {}; {routing}; {latency}; {mix}{predelay}; gain {}; {tail}{swaps}",
+            "{}: {}, {} ch, {} * {} -> {}: {} ch, {}{}; {routing}; {latency}; {mix}{predelay}; gain {}; {tail}{swaps}",
             self.args.input.display(),
             input.rate,
             input.channels,
             input.format,
-            in_words(&self.ir),
+            self.ir.in_words(),
             self.args.output.display(),
             output.channels,
             output.format,
+            self.kind_in_words(),
             factor(render.gain),
         )
+    }
+
+    /// What the file is, where that is not WAV.
+    fn kind_in_words(&self) -> String {
+        match self.container {
+            Container::Wav => String::new(),
+            other => format!(" in {other}"),
+        }
     }
 
     /// What happened that was not ordered.
@@ -503,7 +496,7 @@ impl Job<'_> {
             tell(format!(
                 "note: {input}: ends at {:.3} s, so the swap to {} at {:.3} s was never reached",
                 report.rate.seconds(report.frames_in as usize),
-                to.ir.name(),
+                to.name,
                 report.rate.seconds(*frame as usize),
             ));
         }
@@ -549,7 +542,7 @@ impl Job<'_> {
                 "frame": frame,
                 "mode": self.swap_mode().to_string(),
                 "reached": index < report.swaps,
-                "ir": json_of(to),
+                "ir": to.json(),
             })
         });
         let swaps: Vec<_> = swaps.collect();
@@ -565,13 +558,14 @@ impl Job<'_> {
                     serde_json::json!({ "frame": frame, "channel": channel })
                 }),
             },
-            "ir": json_of(&self.ir),
+            "ir": self.ir.json(),
             "swaps": swaps,
             "output": {
                 "file": self.args.output.to_string_lossy(),
                 "rate": output.rate.hz(),
                 "channels": output.channels,
                 "format": output.format.to_string(),
+                "type": self.container.to_string(),
                 "frames": report.frames_out,
                 "peak": finite(levels.peak()),
                 "peak_db": peak_db,
@@ -610,58 +604,10 @@ struct Settled {
     tail: Option<u64>,
 }
 
-/// A factor in dB, with a word for what dB cannot say.
-fn factor(factor: f64) -> String {
-    match factor {
-        0.0 => "off".to_owned(),
-        _ => gain(factor),
-    }
-}
-
 /// A pipe whose reader has gone needs no message.
 fn quiet_if_left(error: WriteError) -> Failure {
     match error {
         WriteError::BrokenPipe { .. } => Failure::Told,
         other => other.into(),
-    }
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress_bar(frames: Option<u64>, quiet: bool) -> ProgressBar {
-    if quiet {
-        return ProgressBar::hidden();
-    }
-    match frames {
-        Some(frames) => {
-            let bar = ProgressBar::new(frames);
-            let style = ProgressStyle::with_template("{wide_bar} {percent} % {eta}");
-            style
-                .map(|style| bar.clone().with_style(style))
-                .unwrap_or(bar)
-        }
-        None => ProgressBar::new_spinner(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tail_is_a_word_a_duration_or_a_level() {
-        assert_eq!(tail("full"), Ok(Tail::Full));
-        assert_eq!(tail("cut"), Ok(Tail::Cut));
-        assert_eq!(tail("2.5s"), Ok(Tail::Seconds(2.5)));
-        assert!(matches!(tail("-60dB"), Ok(Tail::Down(db)) if (db + 60.0).abs() < 1e-9));
-        for wrong in ["", "long", "-1s", "6dB", "0dB", "dB", "2.5"] {
-            assert!(tail(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_factor_is_told_in_words_where_decibels_fail() {
-        assert_eq!(factor(0.0), "off");
-        assert_eq!(factor(-1.0), "0.0 dB inverted");
-        assert_eq!(factor(0.5), "-6.0 dB");
     }
 }
