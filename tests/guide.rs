@@ -79,6 +79,12 @@ fn every_command_of_the_readme_runs() {
 }
 
 #[test]
+fn every_command_of_the_guide_to_files_runs() {
+    let count = follow("docs/files.md");
+    assert!(count >= 15, "{count} commands found");
+}
+
+#[test]
 fn every_command_of_the_lab_guide_runs() {
     let count = follow("docs/lab.md");
     assert!(count >= 20, "{count} commands found");

@@ -166,7 +166,14 @@ fn main() {
     }
     if wishes.write {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/RESULTS.md");
-        std::fs::write(path, report.markdown()).expect("benches/ can be written to");
+        // What benches/offline/offline.py has put there stays.
+        let old = std::fs::read_to_string(path).unwrap_or_default();
+        let offline = old
+            .find("<!-- offline: begin -->")
+            .map_or("", |at| &old[at..]);
+        let text = format!("{}\n\n{offline}", report.markdown().trim_end());
+        std::fs::write(path, text.trim_end().to_owned() + "\n")
+            .expect("benches/ can be written to");
         println!("\nwritten to {path}");
     }
 }
