@@ -49,7 +49,8 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
     }
 
     /// The same with other responses that take over at frames of the input, in any order. Those
-    /// that the input is too short for are left out. See [`Control::set_irs`] for how they do it.
+    /// that the input is too short for are left out. See [`Control::set_irs`](crate::Control::set_irs)
+    /// for how they do it.
     ///
     /// # Errors
     /// As [`new`](Self::new), for each response; when two take over at the same frame; in any mode
