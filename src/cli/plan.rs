@@ -32,6 +32,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FRAMES", default_value_t = 0)]
     latency: usize,
 
+    /// As files are rendered: in blocks of one size, as large as costs least
+    #[arg(long, conflicts_with = "latency")]
+    files: bool,
+
     /// Compute in f64 instead of f32
     #[arg(long)]
     double: bool,
@@ -45,10 +49,13 @@ const EXAMPLES: &str = "\
 The parts: the head is convolved in the time domain, so that nothing waits; each level holds
 partitions of one size as spectra. A level that is spread begins two of its blocks after tap 0,
 so that its work has a whole block's time. The plan is the one with the least predicted cost.
+Files need no answer in time: there (--files) all blocks have one size, and their latency is taken
+out of the result.
 
 Examples:
   faltung plan hall.wav
-  faltung plan synth:cathedral -r 44.1k --latency 256";
+  faltung plan synth:cathedral -r 44.1k --latency 256
+  faltung plan hall.wav --files";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let origin = Origin::new(&args.ir)?;
@@ -57,7 +64,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     note(&loaded.notes(), origin.file().is_none());
     let rate = args.rate.unwrap_or(loaded.ir.rate());
     let ir = loaded.at(rate)?.ir;
-    let (routing, outline) = outline(&ir, args.inputs, args.latency, args.double)?;
+    let plan = match (args.files, args.latency) {
+        (true, _) => Plan::for_throughput(ir.frames()),
+        (false, 0) => Plan::new(ir.frames()),
+        (false, frames) => Plan::new(ir.frames()).with_latency(Latency::AtMost(frames)),
+    };
+    let (routing, outline) = outline(&ir, plan, args.inputs, args.double)?;
     if args.json {
         print(|out| writeln!(out, "{}", to_json(&ir, &routing, &outline)))
     } else {
@@ -75,21 +87,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// How a response would be convolved at its own rate, with a stream of so many channels (2 for four
-/// IR channels, 8 for HeSuVi's 7 and 14, else as many as the IR has, where it is not said) and so many frames of latency.
+/// IR channels, 8 for HeSuVi's 7 and 14, else as many as the IR has, where it is not said).
 pub(super) fn outline(
     ir: &ImpulseResponse,
+    plan: Plan,
     inputs: Option<usize>,
-    latency: usize,
     double: bool,
 ) -> Result<(Routing, Outline), Failure> {
     let irs = ir.channel_count();
     let inputs = inputs.unwrap_or(Routing::usual_inputs(irs));
     let routing = Routing::for_channels(inputs, irs)?;
-    let latency = match latency {
-        0 => Latency::Zero,
-        frames => Latency::AtMost(frames),
-    };
-    let plan = Plan::new(ir.frames()).with_latency(latency);
     let outline = if double {
         plan.outline::<f64>(inputs, irs, &routing)?
     } else {

@@ -196,19 +196,45 @@ fn extend(blocks: &mut Vec<usize>, frames: usize, consider: &mut impl FnMut(&[us
     }
 }
 
-/// Smallest and largest block for stored signals: smaller ones are too little work for a thread,
-/// larger ones gain nothing and take memory.
-const STORED: [usize; 2] = [16_384, 32_768];
+/// Smallest block for stored signals: a smaller one is too little work for a thread.
+const STORED: usize = 16_384;
+/// Partitions of a stored response from which on blocks grow. They are on their way several at a
+/// time, so larger ones take memory.
+const FEW: usize = 32;
 
-/// The block for stored signals that costs least.
-pub(crate) fn stored_block(cpu: Cpu, frames: usize) -> usize {
-    let sizes = std::iter::successors(Some(STORED[0]), |block| Some(2 * block));
+/// The block for stored signals that costs least, up to `largest`.
+pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {
+    let most = (frames / FEW).next_power_of_two();
+    let most = most.clamp(2 * STORED, largest);
+    let sizes = std::iter::successors(Some(STORED), |block| Some(2 * block));
     let cost = |&block: &usize| {
         let layout = super::scheme::Uniform { block }.layout(frames, block);
         per_frame::<f32>(cpu, &layout, Counts::MONO)
     };
     sizes
-        .take_while(|&block| block <= STORED[1])
+        .take_while(|&block| block <= most)
         .min_by(|a, b| cost(a).total_cmp(&cost(b)))
         .expect("there are some sizes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_stored_signals_grow_with_the_response() {
+        const LARGEST: usize = 1 << 17;
+        let blocks = |frames| stored_block(Cpu::detect(), frames, LARGEST);
+        for frames in [
+            1, 1000, 16_384, 24_000, 96_000, 480_000, 960_000, 3_000_000, 30_000_000,
+        ] {
+            let block = blocks(frames);
+            assert!(block.is_power_of_two() && (STORED..=LARGEST).contains(&block));
+            assert!(
+                block == LARGEST || frames.div_ceil(block) <= FEW,
+                "{frames}: {block}"
+            );
+        }
+        assert_eq!((blocks(1000), blocks(30_000_000)), (STORED, LARGEST));
+    }
 }

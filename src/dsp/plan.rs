@@ -88,7 +88,7 @@ impl Plan {
     /// block; [`StoredConvolver`](crate::dsp::stored::StoredConvolver), which cuts the same way, none.
     pub fn for_throughput(capacity: usize) -> Self {
         let plan = Self::new(capacity);
-        let block = cost::stored_block(plan.cpu, capacity);
+        let block = cost::stored_block(plan.cpu, capacity, Self::MAX_BLOCK);
         plan.with_partition(Partition::Uniform { block })
             .with_latency(Latency::AtMost(block))
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::plan;
 use super::{Failure, decibels, print};
-use crate::dsp::plan::Outline;
+use crate::dsp::plan::{Outline, Plan};
 use crate::dsp::routing::Routing;
 use crate::ir::ImpulseResponse;
 use crate::ir::acoustics::Parameters;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let info = Info::of(&ir, args.channel - 1);
     // What no routing fits has no cost.
-    let cost = plan::outline(&ir, None, 0, false).ok();
+    let cost = plan::outline(&ir, Plan::new(ir.frames()), None, false).ok();
     if args.json {
         let json = to_json(&ir, &info, cost.as_ref());
         print(|out| writeln!(out, "{json}"))
