@@ -2,6 +2,7 @@
 
 mod signals;
 
+use faltung::dsp::stored::{Analysis, StoredConvolver};
 use faltung::{
     Convolver, Cpu, Latency, MatrixConvolver, Method, Mode, Partition, Plan, Route, Routing,
     Sample, convolve, convolve_with,
@@ -374,4 +375,71 @@ fn a_convolver_can_be_sent_and_a_prepared_response_shared() {
     send::<Convolver<f32>>();
     send::<MatrixConvolver<f64>>();
     sync::<faltung::Prepared<f32>>();
+}
+
+/// A stored signal in blocks, so many at once.
+fn stored<T: Sample>(convolver: &StoredConvolver<T>, x: &[T], group: usize) -> Vec<T> {
+    let (block, frames) = (convolver.block(), x.len() + convolver.tail_len());
+    let mut desk = convolver.desk();
+    let mut past: Vec<Analysis<T>> = Vec::new();
+    let mut out = Vec::new();
+    let blocks: Vec<usize> = (0..frames.div_ceil(block)).collect();
+    let cut = |k: usize| {
+        let from = x.iter().skip(k * block).take(block);
+        let mut cut: Vec<T> = from.copied().collect();
+        cut.resize(block, T::zero());
+        [cut]
+    };
+    for group in blocks.chunks(group) {
+        for &k in group {
+            let before = k.checked_sub(1).map(cut);
+            let before = before.as_ref().map(|before| &before[..]);
+            past.insert(0, convolver.analyse(before, &cut(k), &mut desk, None));
+        }
+        let mut answer = vec![vec![T::nan(); block]; group.len()];
+        let all: Vec<&Analysis<T>> = past.iter().collect();
+        convolver.answer(0, &all, &mut desk, &mut answer);
+        out.extend(answer.into_iter().flatten());
+    }
+    out.truncate(frames);
+    out
+}
+
+fn stored_signals_equal_the_whole<T: Sample>() {
+    for cpu in Cpu::available() {
+        let mut noise = Noise(7);
+        for (n, m) in LENGTHS {
+            let (x, h) = (noise.samples::<T>(n), noise.response::<T>(m));
+            let (want, bound) = (exact(&x, &h), bound(&x, &h));
+            // What costs least, and so small blocks that there are many.
+            let small = Plan::new(m)
+                .with_partition(Partition::Uniform { block: 256 })
+                .with_latency(Latency::AtMost(256));
+            for plan in [Plan::for_throughput(m), small] {
+                let plan = plan.with_cpu(cpu);
+                let convolver =
+                    StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
+                let out = stored(&convolver, &x, 1);
+                assert_eq!(out.len(), want.len());
+                for (k, (y, want)) in out.iter().zip(&want).enumerate() {
+                    let error = (y.wide() - want).abs();
+                    assert!(error <= bound, "{n} x {m}, {cpu}, frame {k}: {error:e}");
+                }
+                for group in [convolver.group(), 3] {
+                    let together = stored(&convolver, &x, group);
+                    assert!(together == out, "{n} x {m}, {cpu}, {group} at once");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_signals_equal_the_whole_in_f32() {
+    stored_signals_equal_the_whole::<f32>();
+}
+
+#[test]
+fn stored_signals_equal_the_whole_in_f64() {
+    stored_signals_equal_the_whole::<f64>();
 }
