@@ -1152,6 +1152,18 @@ fn output_onto_input_or_response_is_refused_under_any_name() {
     for name in names {
         nothing_is_left(&room, &format!("render in.wav ir.wav {name} -y"), &[name]);
     }
+    // Also where only the shell knows the name.
+    #[cfg(unix)]
+    for line in [
+        "render - ir.wav in.wav -y < in.wav",
+        "render - ir.wav hard.wav -y < in.wav",
+        "render in.wav - ir.wav -y < ir.wav",
+    ] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec {BINARY} {line}")]);
+        room.run(command, line, b"")
+            .refused(&["is the same file as -"]);
+    }
     assert_eq!(fs::read(room.path("in.wav")).unwrap(), input.unwrap());
     assert_eq!(fs::read(room.path("ir.wav")).unwrap(), ir.unwrap());
 }
@@ -1222,7 +1234,10 @@ fn a_full_disk_ends_in_one_line_and_leaves_nothing() {
     let line = format!("exec {BINARY} render in.wav synth:identity - >/dev/full");
     let mut command = Command::new("sh");
     command.args(["-c", &line]);
-    room.run(command, &line, b"").refused_midway(&[]);
+    let ran = room
+        .run(command, &line, b"")
+        .refused_midway(&["no space left"]);
+    assert!(!ran.err.contains("nothing was delivered"), "{}", ran.err);
 }
 
 #[cfg(unix)]
@@ -1230,9 +1245,20 @@ fn a_full_disk_ends_in_one_line_and_leaves_nothing() {
 fn an_interrupted_run_leaves_nothing() {
     let (room, ..) = simple();
     let input = wav(I16, &[noise(1, 300_000, 16)]).bytes();
-    for signal in ["-INT", "-TERM"] {
-        let mut child = Command::new(BINARY)
-            .args(["render", "-", "ir.wav", "out.wav"])
+    let mut signals = vec!["-INT", "-TERM"];
+    // A terminal's going away, unless the tests themselves are to outlive it; the other one besides.
+    if cfg!(target_os = "linux") {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        if status.contains("SigIgn:\t0000000000000000")
+            || status.contains("SigIgn:\t0000000000001000")
+        {
+            signals.extend(["-HUP", "-QUIT"]);
+        }
+    }
+    for signal in signals {
+        let line = format!("ulimit -c 0; exec {BINARY} render - ir.wav out.wav");
+        let mut child = Command::new("sh")
+            .args(["-c", &line])
             .current_dir(&room.0)
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
@@ -1289,6 +1315,99 @@ fn a_reader_that_leaves_early_causes_no_panic() {
     command.args(["-c", &line]);
     let ran = room.run(command, &line, b"");
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_standard_input_is_read_once_under_whatever_name() {
+    let (room, ..) = simple();
+    for line in [
+        "render - /dev/stdin out.wav",
+        "render /dev/stdin /dev/fd/0 out.wav",
+        "render in.wav - out.wav --swap 1s=/dev/stdin",
+    ] {
+        room.faltung_fed(line, b"RIFF").wrong_usage();
+    }
+    // A file behind it can be read twice.
+    let line = "render /dev/stdin /dev/stdin out.wav < ir.wav";
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {BINARY} {line}")]);
+    room.run(command, line, b"").ok();
+}
+
+#[test]
+fn a_name_of_another_kind_of_sound_is_refused_and_an_unknown_one_is_told() {
+    let (room, ..) = simple();
+    for name in ["out.mp3", "out.OGG", "out.w64"] {
+        let words = [name, "is not written here", ".flac", "--type wav"];
+        nothing_is_left(&room, &format!("render in.wav ir.wav {name}"), &words);
+    }
+    for (line, told) in [
+        ("out.mp3 --type wav", "f32 in wav;"),
+        ("out.xyz", "f32 in wav;"),
+        ("out.wav", "f32;"),
+        ("- -y", "f32;"),
+    ] {
+        let ran = room.faltung(&format!("render in.wav ir.wav {line}")).ok();
+        ran.says(&[told]);
+    }
+}
+
+#[test]
+fn json_beside_a_sound_on_the_standard_output_stands_alone() {
+    let (room, ..) = simple();
+    let ran = room
+        .faltung("render in.wav ir.wav - --format i16 --gain -20dB --json")
+        .ok();
+    let told: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(told["output"]["frames"], 999);
+}
+
+#[test]
+fn what_has_no_effect_or_no_place_is_told() {
+    let (room, ..) = simple();
+    room.faltung("render in.wav ir.wav out.wav -j 3 --swap 1ms=synth:identity")
+        .ok()
+        .says(&["-j 3 has no effect here", "--swap"]);
+    room.faltung("render in.wav ir.wav out.wav -y -j 1 --predelay 0.02ms")
+        .ok()
+        .says(&["pre-delay 0.020 ms"]);
+    room.wav("six.wav", &wav(I16, &vec![noise(1, 100, 16); 6]));
+    room.wav("14.wav", &wav(I16, &vec![noise(1, 100, 10); 14]));
+    room.faltung("render six.wav 14.wav wet.wav --mix 50%")
+        .refused(&["six.wav with 14.wav", "dry channels"]);
+    let room = loud();
+    room.faltung("render in.wav ir.wav out.flac")
+        .refused_midway(&["--type wav --format f32"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_somebody_had_ignored_ends_nothing() {
+    let (room, ..) = simple();
+    let input = wav(I16, &[noise(1, 300_000, 16)]).bytes();
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            &format!("trap '' HUP; exec {BINARY} render - ir.wav out.wav"),
+        ])
+        .current_dir(&room.0)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let (first, second) = input.split_at(input.len() / 2);
+    pipe.write_all(first).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let kill = Command::new("kill")
+        .args(["-HUP", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    pipe.write_all(second).unwrap();
+    drop(pipe);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(room.read("out.wav").frames(), 300_299);
 }
 
 // ---------------------------------------------------------------- memory

@@ -313,6 +313,35 @@ fn flac_carries_texts_and_positions() {
 }
 
 #[test]
+fn flac_says_the_positions_of_more_than_two_channels() {
+    let room = Room::new();
+    let path = room.path("x.flac");
+    for (channels, mask) in [(6, 0x3f), (5, 0x37), (2, 0x3)] {
+        let mask = Some(mask);
+        let tags = Tags { mask, ..texts() };
+        let spec = spec(SampleFormat::I16, channels, 48_000);
+        let sink = FileSink::create(&path, Container::Flac, spec, None, &tags, true).unwrap();
+        fill(sink, &sound(SampleFormat::I16, channels, 100)).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let field = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x00";
+        let told = bytes.windows(field.len()).any(|text| text == field);
+        assert_eq!(told, channels > 2, "{channels} ch");
+    }
+}
+
+#[test]
+fn texts_of_aiff_in_utf_8_are_read_as_such() {
+    let room = Room::new();
+    room.wav("x.wav", &wav(I16, &[noise(1, 3000, 16)]));
+    let line = "-i x.wav -metadata comment=Gru\u{df} -metadata title=Halle x.aiff";
+    if ffmpeg(&room, line).is_none() {
+        return;
+    }
+    let heard = hear(&room.path("x.aiff")).tags.info;
+    assert!(heard.contains(&(*b"ICMT", "Gru\u{df}".into())), "{heard:?}");
+}
+
+#[test]
 fn aiff_carries_texts_and_positions() {
     let room = Room::new();
     for (format, name) in [(SampleFormat::I16, "x.aiff"), (SampleFormat::F32, "x.aifc")] {

@@ -300,6 +300,64 @@ fn broken_and_foreign_files_are_refused_by_name() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Where each page of an Ogg file begins.
+fn pages(ogg: &[u8]) -> Vec<usize> {
+    let mut at = 0;
+    let mut all = Vec::new();
+    while let Some(head) = ogg.get(at..at + 27) {
+        assert_eq!(&head[..4], b"OggS");
+        let table = &ogg[at + 27..][..usize::from(head[26])];
+        let content: usize = table.iter().copied().map(usize::from).sum();
+        all.push(at);
+        at += 27 + table.len() + content;
+    }
+    all.push(at);
+    all
+}
+
+#[test]
+fn a_page_of_ogg_vorbis_that_is_lost_or_spoiled_is_missed() {
+    let room = Room::new();
+    room.wav("x.wav", &wav(I16, &[noise(1, 250_000, 16)]));
+    // Pages of a tenth of a second.
+    let line = "-i x.wav -c:a libvorbis -page_duration 100000 x.ogg";
+    if !ffmpeg(&room, line) {
+        return;
+    }
+    let whole = fs::read(room.path("x.ogg")).unwrap();
+    let pages = pages(&whole);
+    let sounding = 3..pages.len() - 1;
+    assert!(sounding.len() > 20, "{} pages", pages.len());
+    room.faltung("render x.ogg synth:identity out.wav -q").ok();
+    assert_eq!(room.read("out.wav").frames(), 250_000);
+    fs::remove_file(room.path("out.wav")).unwrap();
+    let last = pages.len() - 2;
+    for page in [5, 12, last - 1, last] {
+        let gap = pages[page]..pages[page + 1];
+        let lost = [&whole[..gap.start], &whole[gap.end..]].concat();
+        let mut spoiled = whole.clone();
+        spoiled[gap.end - 40] ^= 0x55;
+        for (file, bytes) in [("lost.ogg", lost), ("spoiled.ogg", spoiled)] {
+            room.bytes(file, &bytes);
+            room.faltung(&format!("render {file} synth:identity out.wav"))
+                .refused_midway(&[file, "get a whole copy"]);
+            let piped = room.faltung_fed("render - synth:identity out.wav", &bytes);
+            piped.refused_midway(&["standard input", "get a whole copy"]);
+            assert!(!room.files().contains(&"out.wav".to_owned()));
+        }
+    }
+}
+
+#[test]
+fn raw_samples_as_a_sound_are_refused_with_the_way_out() {
+    let room = Room::new();
+    room.bytes("y.raw", &[0; 400]);
+    room.faltung("render y.raw@48k synth:identity out.wav")
+        .refused(&["y.raw@48k", "responses alone", "make them WAV"]);
+    room.faltung("render z.raw@48k synth:identity out.wav")
+        .refused(&["z.raw@48k: no such file; check"]);
+}
+
 // ---------------------------------------------------------------- WAV of all kinds
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) struct Args {
     order: Option<StereoOrder>,
 
     /// Kind of the file that is made: `wav`, `flac`, `aiff` or `raw` [default: by the extension of
-    /// OUT, else `wav`]
+    /// OUT, `wav` where that says nothing]
     #[arg(long = "type", value_name = "KIND", value_parser = str::parse::<Container>)]
     container: Option<Container>,
 
@@ -65,7 +65,8 @@ pub(super) struct Args {
     #[arg(long, value_parser = str::parse::<SampleFormat>)]
     format: Option<SampleFormat>,
 
-    /// Threads that compute; the result is the same to the bit [default: one for each core]
+    /// Threads that compute; the result is the same to the bit. One is all that --swap and a way
+    /// from pipe to pipe take [default: one for each core]
     #[arg(short, long, value_name = "N", value_parser = threads)]
     jobs: Option<usize>,
 
@@ -77,7 +78,8 @@ pub(super) struct Args {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Report as one JSON object on the standard output; on the standard error output if OUT is `-`
+    /// Report as one JSON object on the standard output; on the standard error output, and nothing
+    /// but errors beside it, if OUT is `-`
     #[arg(long)]
     json: bool,
 }
@@ -99,8 +101,9 @@ Mix: the dry signal lies as if the response began with an impulse; modes cut the
 Speed: files are computed in large blocks on all cores; from pipe to pipe, every frame comes out as
 soon as it is known, at the latest 1024 frames after it went in.
 
-Swap: responses change as they do live, with as many channels and faded over 1024 frames. There is
-no latency then, which takes longer, and the result ends with the last tail of them all.
+Swap: responses change as they do live, with as many channels and faded over 1024 frames; the later
+parts of a long response take over later, by up to about their own length. There is no latency then,
+which takes longer, and the result ends with the last tail of them all.
 
 Examples:
   faltung render voice.wav hall.wav out.wav
@@ -172,6 +175,14 @@ fn is_pipe(kind: fs::FileType) -> bool {
     !kind.is_file()
 }
 
+/// Whether a name leads to the standard input, from which what was read once is gone.
+fn is_stdin(path: &Path) -> bool {
+    let other = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].map(Path::new);
+    // A plain file is opened anew under these names, and read from its start.
+    path == Path::new("-")
+        || other.contains(&path) && !fs::metadata(path).is_ok_and(|about| about.is_file())
+}
+
 /// Reads or makes a response at the stream's rate.
 fn load(origin: &Origin, rate: SampleRate, quiet: bool) -> Result<Loaded, Failure> {
     let loaded = origin.load(rate)?;
@@ -227,19 +238,19 @@ impl Known {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let pipe = Path::new("-");
     let irs: Vec<&Path> = [&args.ir]
         .into_iter()
         .chain(args.swap.iter().map(|swap| &swap.ir))
         .map(PathBuf::as_path)
         .collect();
     let origins: Vec<Origin> = irs.into_iter().map(Origin::new).collect::<Result<_, _>>()?;
-    if args.input == pipe && args.ir == pipe {
+    if is_stdin(&args.input) && is_stdin(&args.ir) {
         let text = "the standard input cannot be both IN and IR; name a file for one of them";
         return Err(Failure::usage(text));
     }
-    let from_stdin = origins.iter().filter(|origin| origin.reads_stdin()).count();
-    if from_stdin + usize::from(args.input == pipe) > 1 {
+    let files: Vec<PathBuf> = origins.iter().flat_map(Origin::files).collect();
+    let read = || [&args.input].into_iter().chain(&files);
+    if read().filter(|file| is_stdin(file)).count() > 1 {
         let text = "the standard input can be read only once; name files for all but one of IN, IR and each --swap";
         return Err(Failure::usage(text));
     }
@@ -257,11 +268,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
         return Err(Failure::usage(text));
     }
+    let quiet = args.is_quiet();
+    let foreign = Container::foreign(&args.output).filter(|_| args.container.is_none());
+    if let Some(kind) = foreign {
+        return Err(WriteError::Refused {
+            file: args.output.display().to_string(),
+            what: format!("{kind} is not written here"),
+            remedy: "name it .wav, .flac or .aiff, or say --type wav if it is to be WAV".into(),
+        }
+        .into());
+    }
     let source = FileSource::open(&args.input)?;
-    note(source.notes(), args.quiet);
-    let files = origins.iter().flat_map(Origin::files);
-    for other in [args.input.clone()].into_iter().chain(files) {
-        if same_file(&args.output, &other) {
+    note(source.notes(), quiet);
+    for other in read() {
+        if same_file(&args.output, other) {
             let (file, other) = (
                 args.output.display().to_string(),
                 other.display().to_string(),
@@ -270,7 +290,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let rate = source.spec().rate;
-    let load = |origin: &Origin| load(origin, rate, args.quiet);
+    let load = |origin: &Origin| load(origin, rate, quiet);
     let ir = load(&origins[0])?;
     let mut swaps = Vec::with_capacity(args.swap.len());
     for (SwapArg { seconds, .. }, origin) in args.swap.iter().zip(&origins[1..]) {
@@ -316,17 +336,37 @@ fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Fai
     })
 }
 
-/// Whether two names lead to the same file, through links of either kind.
-fn same_file(a: &Path, b: &Path) -> bool {
-    if [a, b].contains(&Path::new("-")) {
+/// Whether a result would replace a file that is read, through links of either kind, or behind the
+/// standard input.
+fn same_file(output: &Path, input: &Path) -> bool {
+    let pipe = Path::new("-");
+    if output == pipe || input == pipe && cfg!(not(unix)) {
         return false;
     }
+    let (a, b) = (output, input);
     #[cfg(unix)]
-    if let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) {
+    if let (Ok(a), Ok(b)) = (fs::metadata(a), about(b)) {
         use std::os::unix::fs::MetadataExt;
         return a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino());
     }
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What the system knows of a file that is read.
+#[cfg(unix)]
+fn about(input: &Path) -> std::io::Result<fs::Metadata> {
+    use std::os::fd::AsFd;
+    match input == Path::new("-") {
+        true => fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?).metadata(),
+        false => fs::metadata(input),
+    }
+}
+
+impl Args {
+    /// Whether nothing but errors is told. JSON that has to go where people are told is alone there.
+    fn is_quiet(&self) -> bool {
+        self.quiet || self.json && self.output == Path::new("-")
+    }
 }
 
 /// Everything but the sample type is settled.
@@ -359,7 +399,16 @@ impl Job<'_> {
             })
             .collect();
         let session: Session<T, _> =
-            Session::with_swaps(source, &ir.ir, &swaps, self.render.clone())?;
+            Session::with_swaps(source, &ir.ir, &swaps, self.render.clone()).map_err(|error| {
+                match error {
+                    RunError::Dry { .. } => Failure::because(format!(
+                        "{} with {}: {error}",
+                        args.input.display(),
+                        self.ir.name
+                    )),
+                    other => other.into(),
+                }
+            })?;
         // The session has what it needs; long responses are large.
         drop((ir, others));
         let output = Spec {
@@ -382,20 +431,33 @@ impl Job<'_> {
             blocks: session.blocks(),
             tail: session.tail(),
         };
-        if !args.quiet {
+        let quiet = args.is_quiet();
+        if !quiet {
             tell(self.status(&settled));
+            if let Some(jobs) = args.jobs.filter(|&jobs| jobs > 1 && settled.blocks.1 == 1) {
+                let why = match (self.swaps.is_empty(), self.render.prompt) {
+                    (false, _) => ", as --swap takes one thread",
+                    (true, true) => ", as sound from pipe to pipe takes one thread",
+                    _ => ": one thread has all there is to do",
+                };
+                tell(format!("note: -j {jobs} has no effect here{why}"));
+            }
         }
         let bar = Progress::for_file(session.frames_in(), input.rate, args.quiet || args.json);
         let done = session.run(sink, &mut |frames| bar.at(frames));
         bar.done();
+        let floats = match self.container.holds(SampleFormat::F32) {
+            true => "--format f32",
+            false => "--type wav --format f32",
+        };
         let report = done.map_err(|error| match error {
             RunError::Write(error) => quiet_if_left(error),
             RunError::OverFullScale { gain_db, .. } => Failure::because(format!(
-                "{error} (--gain {gain_db:.1}dB, --guard, --format f32)"
+                "{error} (--gain {gain_db:.1}dB, --guard, {floats})"
             )),
             other => other.into(),
         })?;
-        if !args.quiet {
+        if !quiet {
             self.tell_notes(&report);
         }
         if args.json {
@@ -440,6 +502,7 @@ impl Job<'_> {
         };
         let predelay = match render.predelay {
             0.0 => String::new(),
+            seconds if seconds < 1e-3 => format!(", pre-delay {:.3} ms", 1e3 * seconds),
             seconds => format!(", pre-delay {:.1} ms", 1e3 * seconds),
         };
         let tail = match (render.mode, render.tail, tail) {
@@ -473,11 +536,13 @@ impl Job<'_> {
         )
     }
 
-    /// What the file is, where that is not WAV.
+    /// What the file is, where that is not WAV, or its name does not tell.
     fn kind_in_words(&self) -> String {
+        let output = &self.args.output;
         match self.container {
-            Container::Wav => String::new(),
-            other => format!(" in {other}"),
+            Container::Wav if output == Path::new("-") => String::new(),
+            Container::Wav if Container::of(output) == Some(Container::Wav) => String::new(),
+            kind => format!(" in {kind}"),
         }
     }
 

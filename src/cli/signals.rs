@@ -18,22 +18,27 @@ pub(super) fn before_the_end(leave: fn()) {
     let _ = BEFORE.set(leave);
 }
 
-/// From now on an interrupt or a request to end removes unfinished files before it ends the
-/// process, and the limit on file sizes is an error like any other.
+/// From now on an interrupt, a request to end or the terminal's going away removes unfinished files
+/// before it ends the process, and the limit on file sizes is an error like any other. What somebody
+/// had ignored (`nohup`) stays so.
 #[cfg(unix)]
 pub(super) fn tidy_up_when_told_to_stop() {
-    use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
+    let mut told = vec![SIGINT, SIGTERM, SIGXFSZ];
+    // Where it cannot be known, they are left alone.
+    let heard = |signal: &i32| ignored(*signal) == Some(false);
+    told.extend([SIGHUP, SIGQUIT].into_iter().filter(heard));
     // Without a handler the system's own comes: nothing is tidied up then, and nothing is lost.
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGXFSZ]) {
+    if let Ok(mut signals) = Signals::new(told) {
         #[cfg(feature = "live")]
         let _ = hangup::HANDLE.set(signals.handle());
         std::thread::spawn(move || {
             for signal in signals.forever().filter(|&signal| signal != SIGXFSZ) {
-                // Once only: who says it again means it.
-                if GRACEFUL.swap(false, SeqCst) {
+                // Once only: who says it again means it, and who asks for a core at once.
+                if signal != SIGQUIT && GRACEFUL.swap(false, SeqCst) {
                     ASKED.store(true, SeqCst);
                     continue;
                 }
@@ -46,6 +51,15 @@ pub(super) fn tidy_up_when_told_to_stop() {
             }
         });
     }
+}
+
+/// Whether a signal came ignored; none where that cannot be known.
+#[cfg(unix)]
+fn ignored(signal: i32) -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask >> (signal - 1) & 1 == 1)
 }
 
 /// Other systems end the process at once.
@@ -91,7 +105,6 @@ impl Drop for Graceful {
 
 #[cfg(all(unix, feature = "live"))]
 mod hangup {
-    use std::fs;
     use std::sync::OnceLock;
 
     use signal_hook::consts::SIGHUP;
@@ -102,18 +115,11 @@ mod hangup {
     /// Has the signal handled like the others, unless somebody had it ignored (`nohup`).
     pub fn hear(terminal: bool) {
         // Where it cannot be known, who draws on the terminal wants to hear of its end.
-        if !ignored().unwrap_or(!terminal)
+        if !super::ignored(SIGHUP).unwrap_or(!terminal)
             && let Some(handle) = HANDLE.get()
         {
             // Without it the terminal's end shows when it is drawn on.
             let _ = handle.add_signal(SIGHUP);
         }
-    }
-
-    fn ignored() -> Option<bool> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"))?;
-        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-        Some(mask >> (SIGHUP - 1) & 1 == 1)
     }
 }

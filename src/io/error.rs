@@ -122,6 +122,12 @@ pub enum WriteError {
         "{file}: grew past the size that the system allows; nothing was delivered; raise the limit or write elsewhere"
     )]
     SizeLimit { file: String },
+    #[error("{file}: {why}; what was written before that stays; {remedy}")]
+    Midway {
+        file: String,
+        why: String,
+        remedy: &'static str,
+    },
     #[error("{file}: the reader of the pipe has gone")]
     BrokenPipe { file: String },
     #[error("{file}: cannot be written: {source}; nothing was delivered")]
@@ -149,6 +155,25 @@ impl WriteError {
         let file = path.display().to_string();
         let (what, remedy) = (what.into(), remedy.into());
         Self::Refused { file, what, remedy }
+    }
+
+    /// The same for what cannot be taken back.
+    #[cfg(feature = "wav")]
+    pub(super) fn from_pipe(path: &Path, source: io::Error) -> Self {
+        let (file, why, remedy) = match Self::from_io(path, source) {
+            Self::Full { file } => (file, "no space left".into(), "make room or write elsewhere"),
+            Self::SizeLimit { file } => (
+                file,
+                "grew past the size that the system allows".into(),
+                "raise the limit or write elsewhere",
+            ),
+            Self::Io { file, source } => {
+                let why = format!("cannot be written: {source}");
+                (file, why, "write elsewhere")
+            }
+            other => return other,
+        };
+        Self::Midway { file, why, remedy }
     }
 
     /// Says what the operating system's error means for a file that was to be written.

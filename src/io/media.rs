@@ -6,6 +6,7 @@
 
 mod about;
 mod mp4;
+mod ogg;
 mod riff;
 
 use std::fmt;
@@ -20,10 +21,11 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MKV};
+use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_OGG};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource as Medium, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 use symphonia::default;
 
 use super::kind;
@@ -52,6 +54,8 @@ pub struct MediaSource {
     slack: u64,
     /// The codec gives back every bit.
     lossless: bool,
+    /// Where the pages of Ogg Vorbis lie.
+    pages: Option<Pages>,
     /// Frames handed out.
     at: u64,
     replaced: Replaced,
@@ -75,8 +79,14 @@ impl MediaSource {
         let jumps = head.get(4..8) == Some(b"ftyp")
             || head.starts_with(b"caff")
             || head.starts_with(b"\x1aE\xdf\xa3");
+        let ogg = head.starts_with(b"OggS");
         let fact = riff::fact(&opened.head);
+        let mut passed = None;
         let (edit, medium): (_, Box<dyn Medium>) = match opened.into_file() {
+            Ok(mut file) if ogg => {
+                passed = Some(ogg::Passed::at_end(&mut file).map_err(refuse)?);
+                (None, Box::new(file))
+            }
             Ok(mut file) => (mp4::edit(&mut file).map_err(refuse)?, Box::new(file)),
             Err(mut pipe) if jumps => {
                 // What says where the sound lies may stand behind it, and a whole Matroska file is
@@ -85,6 +95,11 @@ impl MediaSource {
                 pipe.read_to_end(&mut bytes).map_err(refuse)?;
                 let mut bytes = Cursor::new(bytes);
                 (mp4::edit(&mut bytes).map_err(refuse)?, Box::new(bytes))
+            }
+            Err(pipe) if ogg => {
+                let passed = passed.insert(ogg::Passed::default()).clone();
+                let pipe = ogg::Watched { pipe, passed };
+                (None, Box::new(ReadOnlySource::new(pipe)))
             }
             Err(pipe) => (None, Box::new(ReadOnlySource::new(pipe))),
         };
@@ -105,10 +120,16 @@ impl MediaSource {
                 (CODEC_ID_OPUS, _) => codec(&name, "Opus"),
                 (CODEC_ID_AAC, Error::Unsupported(what)) => codec(
                     &name,
-                    format!("AAC of another kind than LC, such as HE-AAC ({what})"),
+                    format!("AAC of another kind than LC in one or two channels ({what})"),
                 ),
                 (_, error) => broken(&name, 0, error),
             })?;
+        let ogg = reader.format_info().format == FORMAT_ID_OGG;
+        let pages = (ogg && parameters.codec == CODEC_ID_VORBIS).then(|| Pages {
+            next: None,
+            end: track.num_frames.and_then(|end| i64::try_from(end).ok()),
+            passed,
+        });
         let mut ends = Ends::of(track, &parameters, edit, &*reader);
         if !ends.exact {
             ends.frames = ends.frames.into_iter().chain(fact).min();
@@ -135,6 +156,7 @@ impl MediaSource {
                 _ => 4096,
             },
             lossless: ends.exact || parameters.codec == CODEC_ID_ALAC,
+            pages,
             at: 0,
             replaced: Replaced::default(),
             notes: Vec::new(),
@@ -187,6 +209,8 @@ impl MediaSource {
             if packet.track_id != self.track {
                 continue;
             }
+            let lost = self.pages.as_mut().map_or(0, |pages| pages.take(&packet));
+            self.refuse_lost(lost)?;
             let buffer = match self.decoder.decode(&packet) {
                 Ok(buffer) => buffer,
                 Err(error) => return Err(broken(&self.name, self.at, error)),
@@ -212,6 +236,16 @@ impl MediaSource {
                 }),
             }));
         }
+    }
+
+    fn refuse_lost(&self, lost: i64) -> Result<(), ReadError> {
+        let cause = match lost {
+            Pages::LEAST.. => format!("pages that hold {lost} frames are lost or spoiled"),
+            i64::MIN..=Pages::LESS => "pages are out of order".to_owned(),
+            _ => return Ok(()),
+        };
+        let (file, frame) = (self.name.clone(), self.at);
+        Err(ReadError::Decode { file, frame, cause })
     }
 
     fn broken(&self, error: Error) -> ReadError {
@@ -250,6 +284,11 @@ impl MediaSource {
     }
 
     fn end(&mut self) -> Result<usize, ReadError> {
+        self.refuse_lost(
+            self.pages
+                .as_ref()
+                .map_or(0, |pages| pages.left(self.track)),
+        )?;
         match self.frames {
             Some(promised) if promised > self.at + self.slack => Err(ReadError::Short {
                 file: self.name.clone(),
@@ -257,6 +296,40 @@ impl MediaSource {
                 found: self.at,
             }),
             _ => Ok(0),
+        }
+    }
+}
+
+/// Where the packets of Ogg Vorbis lie, by the positions that its pages tell. A page that is lost
+/// or spoiled is passed over in silence, but those behind it do not move.
+struct Pages {
+    /// Where the next packet begins; none before the first.
+    next: Option<i64>,
+    /// Where the last one ends, if that is known beforehand.
+    end: Option<i64>,
+    /// What tells it also where a page before it is spoiled, or in a pipe.
+    passed: Option<ogg::Passed>,
+}
+
+impl Pages {
+    /// The fewest frames of a packet: what differs by less is a matter of rounding.
+    const LEAST: i64 = 32;
+    const LESS: i64 = -Self::LEAST;
+
+    /// Frames that are missing before this packet; below 0 where it comes too early.
+    fn take(&mut self, packet: &Packet) -> i64 {
+        let at = packet.pts.get();
+        let frames = packet.trim_start.get().saturating_add(packet.dur.get());
+        let next = at.saturating_add_unsigned(frames);
+        at.saturating_sub(self.next.replace(next).unwrap_or(at))
+    }
+
+    /// Frames that are missing at the end.
+    fn left(&self, serial: u32) -> i64 {
+        let passed = || self.passed.as_ref()?.end(serial);
+        match (passed().or(self.end), self.next) {
+            (Some(end), Some(next)) => end.saturating_sub(next).max(0),
+            _ => 0,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Medium {
             }
             Way::Pipe(writer) => {
                 let written = writer.write_all(bytes);
-                written.map_err(|error| WriteError::from_io(&self.name, error))
+                written.map_err(|error| WriteError::from_pipe(&self.name, error))
             }
         }
     }
@@ -113,7 +113,7 @@ impl Medium {
             Way::File(..) => self.settle(),
             Way::Pipe(writer) => {
                 let flushed = writer.flush();
-                flushed.map_err(|error| WriteError::from_io(&self.name, error))
+                flushed.map_err(|error| WriteError::from_pipe(&self.name, error))
             }
         }
     }

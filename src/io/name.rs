@@ -54,6 +54,11 @@ fn missing(text: &str) -> &str {
     }
 }
 
+/// Whether something is there once what stands behind `@` is taken away as options.
+pub(super) fn has_options(text: &str) -> bool {
+    matches!(part(text), Some(Ok(named)) if named.parts[0].options != Options::default())
+}
+
 /// One file or several; none where there are no such files.
 fn joined(text: &str) -> Option<Result<Named, ReadError>> {
     let whole = part(text);

@@ -124,7 +124,17 @@ impl PartFile {
             return Err(WriteError::Protected { file });
         }
         // A link stays a link: what it points to is replaced.
-        let real = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let real = match fs::canonicalize(target) {
+            Ok(real) => real,
+            Err(_) if target.is_symlink() => {
+                return Err(WriteError::Refused {
+                    file,
+                    what: "is a link that leads nowhere".to_owned(),
+                    remedy: "remove it, or name the file that it is meant to lead to".to_owned(),
+                });
+            }
+            Err(_) => target.to_owned(),
+        };
         let mut made = Self::beside(&real, target, OpenOptions::new())?;
         if let Some(mode) = mode {
             let kept = made.file.set_permissions(mode);
@@ -348,6 +358,14 @@ mod tests {
             PartFile::create(&lost, false),
             Err(WriteError::Exists { .. })
         ));
+        symlink("round.wav", folder.join("round.wav")).unwrap();
+        for link in [lost, folder.join("round.wav")] {
+            assert!(matches!(
+                PartFile::create(&link, true),
+                Err(WriteError::Refused { .. })
+            ));
+            assert!(link.is_symlink());
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 

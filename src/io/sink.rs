@@ -49,6 +49,18 @@ impl Container {
         })
     }
 
+    /// What the extension of a name says that is known as another kind of sound, which is not
+    /// written here, such as `mp3`; none for all others.
+    pub fn foreign(path: &Path) -> Option<String> {
+        const FOREIGN: [&str; 33] = [
+            "8svx", "aac", "ac3", "adts", "alac", "amr", "ape", "au", "caf", "dts", "eac3", "m4a",
+            "m4b", "mka", "mkv", "mov", "mp1", "mp2", "mp3", "mp4", "mpc", "oga", "ogg", "ogv",
+            "opus", "snd", "spx", "tta", "voc", "w64", "webm", "wma", "wv",
+        ];
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        FOREIGN.contains(&&*extension).then_some(extension)
+    }
+
     /// The sample format that the extension of a raw file stands for, such as `f32` or `s16`; none
     /// for all others.
     pub fn format_of(path: &Path) -> Option<SampleFormat> {
@@ -220,6 +232,18 @@ mod tests {
         assert!("mp3".parse::<Container>().is_err());
         for name in ["x", "x.mp3", "wav", ".flac", "-"] {
             assert_eq!(Container::of(Path::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_not_foreign() {
+        for name in ["x.mp3", "X.OPUS", "x.w64"] {
+            let path = Path::new(name);
+            assert!(Container::foreign(path).is_some(), "{name}");
+            assert_eq!(Container::of(path), None, "{name}");
+        }
+        for name in ["x.wav", "x.AIFC", "x.xyz", "mp3", "-"] {
+            assert_eq!(Container::foreign(Path::new(name)), None, "{name}");
         }
     }
 

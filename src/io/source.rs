@@ -5,6 +5,7 @@ use std::path::Path;
 use super::kind::{self, Kind};
 #[cfg(feature = "formats")]
 use super::media::MediaSource;
+use super::name;
 use super::open::Opened;
 use super::wav::WavSource;
 use super::{ReadError, Replaced, Source, Spec, Tags};
@@ -36,9 +37,16 @@ impl FileSource {
     /// Opens a file; `-` is the standard input.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no sound.
+    /// When the file cannot be read, or is no sound. Raw samples are read as responses only.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let opened = Opened::at(path, kind::LOOK)?;
+        let opened = Opened::at(path, kind::LOOK).map_err(|error| match error {
+            ReadError::Missing { file } if name::has_options(&file) => ReadError::refused(
+                file,
+                "no such file, and what stands behind `@` is for responses alone",
+                "where these are raw samples, make them WAV first",
+            ),
+            other => other,
+        })?;
         #[cfg(feature = "formats")]
         if is_media(&opened.head) {
             return MediaSource::from_opened(opened).map(|source| Self::Media(Box::new(source)));

@@ -121,7 +121,7 @@ fn history(spec: Spec) -> String {
 }
 
 /// Characters up to the first zero: UTF-8, or Latin-1 where they are none.
-fn text(raw: &[u8]) -> String {
+pub(super) fn text(raw: &[u8]) -> String {
     let raw = raw.split(|&byte| byte == 0).next().unwrap_or_default();
     match str::from_utf8(raw) {
         Ok(text) => text.to_owned(),

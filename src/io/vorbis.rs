@@ -3,7 +3,7 @@
 
 use super::Tags;
 
-/// A field that tells the speaker positions of a FLAC file, where they are not the usual ones.
+/// A field that tells the speaker positions of a FLAC file.
 pub(super) const MASK: &str = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK";
 
 /// Fields and the four letters that mean the same; the first of several is written.
@@ -46,10 +46,9 @@ pub(super) fn comments(tags: &Tags, channels: usize) -> Vec<(String, String)> {
             fields.push((field, text.clone()));
         }
     }
-    let unusual = |mask: &u32| {
-        *mask != 0 && Some(*mask) != usual_mask(channels) && mask.count_ones() as usize == channels
-    };
-    if let Some(mask) = tags.mask.filter(unusual) {
+    // Readers do not agree on the usual ones of more than two.
+    let needed = |mask: &u32| *mask != 0 && (channels > 2 || Some(*mask) != usual_mask(channels));
+    if let Some(mask) = tags.mask_of(channels).filter(needed) {
         fields.push((MASK.into(), format!("{mask:#06x}")));
     }
     fields
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mask_is_said_where_it_is_not_the_usual_one() {
+    fn the_mask_is_said_of_more_than_two_channels_and_where_it_is_not_the_usual_one() {
         let said = |mask, channels| {
             let tags = Tags {
                 mask,
@@ -122,8 +121,9 @@ mod tests {
             })
         };
         for channels in 1..=8 {
-            assert_eq!(said(usual_mask(channels), channels), None);
             let mask = usual_mask(channels).unwrap();
+            let told = (channels > 2).then_some(mask);
+            assert_eq!(said(Some(mask), channels), told);
             assert_eq!(mask.count_ones() as usize, channels);
         }
         assert_eq!(said(Some(0x60f), 6), Some(0x60f));

@@ -8,7 +8,7 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::formats::FormatReader;
 use symphonia::core::meta::{RawValue, StandardTag, Tag};
 
-use super::super::{Tags, vorbis};
+use super::super::{Tags, tags, vorbis};
 
 /// What a file says beside its samples, once its header is read. `channels` is how they were
 /// decoded.
@@ -30,6 +30,11 @@ pub(super) fn tags(
                 } else if let Some(StandardTag::AlbumArtist(text)) = &tag.std {
                     of_album.get_or_insert_with(|| text.to_string());
                 } else if let Some((id, text)) = info(tag) {
+                    let text = match tag.raw.key.as_str() {
+                        // AIFF's, which are taken as Latin-1.
+                        "NAME" | "AUTH" | "(c) " | "ANNO" => again(text),
+                        _ => text,
+                    };
                     // What is said first is said best: a short tag at the end repeats it cut.
                     let new = tags.info.iter().all(|(other, _)| *other != id);
                     if new && !text.is_empty() {
@@ -51,6 +56,12 @@ pub(super) fn tags(
     let told = told.filter(|mask: &u32| mask.count_ones() as usize == channels.count());
     tags.mask = told.or_else(|| mask(codec, channels));
     tags
+}
+
+/// A text that was decoded as Latin-1, as UTF-8 if its bytes are that.
+fn again(text: String) -> String {
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+    bytes.map_or(text, |bytes| tags::text(&bytes))
 }
 
 /// The positions that the codec gives its channels; none for one and two, which need no words, and

@@ -73,7 +73,7 @@ pub enum RunError {
         source: ControlError,
     },
     #[error(
-        "{file}: the result exceeds full scale in {clipped} sample(s), peak {peak_db:+.1} dB; nothing was delivered; a gain of {gain_db:.1} dB fits, the guard applies it, and f32 holds it as it is"
+        "{file}: the result exceeds full scale in {clipped} sample(s), peak {peak_db:+.1} dB; nothing was delivered; a gain of {gain_db:.1} dB fits, the guard applies it, and floats hold it as it is where the kind of file has them"
     )]
     OverFullScale {
         file: String,
