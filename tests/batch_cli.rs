@@ -609,6 +609,350 @@ fn what_is_said_goes_to_the_right_place() {
     assert_eq!(lines(ran.stdout()).len(), 7);
 }
 
+#[test]
+fn a_file_that_is_no_manifest_stays_as_it_is() {
+    let room = corpus();
+    room.bytes("mine.wav", &float(&[noise(8, 500, 16)]).bytes());
+    room.bytes("mine.jsonl", b"{\"path\": \"a.wav\"}\n{\"torn");
+    for name in ["mine.wav", "mine.jsonl"] {
+        let before = bytes(&room, name);
+        for how in ["", "-y", "--resume"] {
+            let line = format!("batch in --ir irs --out wet --manifest {name} {how}");
+            room.faltung(&line)
+                .refused(&[name, "no manifest", "--manifest"]);
+            assert!(bytes(&room, name) == before, "{line}");
+        }
+    }
+    assert!(!room.path("wet").exists());
+}
+
+#[test]
+fn manifest_list_and_results_do_not_become_one_file() {
+    let room = corpus();
+    fs::create_dir_all(room.path("wet/anna")).unwrap();
+    for line in [
+        "--scp wet/faltung.jsonl",
+        "--scp wet/../wet/anna/a.wav",
+        "--manifest wet/anna/a.wav",
+        "--manifest wet/anna/a.early.wav --early 50ms",
+        "--manifest both --scp ./both",
+        "--name {stem}{index}.jsonl --manifest wet/z000005.jsonl",
+    ] {
+        for how in ["", "-y", "--resume"] {
+            room.faltung(&format!("batch in --ir irs --out wet {line} {how}"))
+                .refused(&["at once"]);
+        }
+    }
+    assert!(tree(&room.path("wet")).is_empty());
+}
+
+#[test]
+fn what_no_manifest_tells_of_is_replaced_only_where_a_run_was_cut_off() {
+    let room = corpus();
+    let precious = || room.bytes("wet/z.wav", b"precious");
+    fs::create_dir(room.path("wet")).unwrap();
+    precious();
+    let resume = "batch in --ir irs --out wet --resume -j 1";
+    // Without a manifest nobody knows what it is.
+    room.faltung(resume)
+        .refused(&["wet/z.wav", "wet/faltung.jsonl", "-y"]);
+    // A run that does not replace leaves it alone, and so does what goes on with it.
+    for line in ["batch in --ir irs --out wet -j 1", resume] {
+        let ran = room.faltung(line);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        ran.says(&["wet/z.wav", "exists", "1 failed"]);
+        assert_eq!(bytes(&room, "wet/z.wav"), b"precious");
+    }
+    // The sound is new, and the run before came to its end.
+    fs::remove_file(room.path("wet/z.wav")).unwrap();
+    room.faltung(resume).ok();
+    room.wav("in/new.wav", &float(&[noise(5, 100, 16)]));
+    room.bytes("wet/new.wav", b"precious");
+    room.faltung(resume).refused(&["wet/new.wav", "-y"]);
+    assert_eq!(bytes(&room, "wet/new.wav"), b"precious");
+    fs::remove_file(room.path("in/new.wav")).unwrap();
+    // Cut off before it could tell of the last one.
+    let text = fs::read_to_string(room.path("wet/faltung.jsonl")).unwrap();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.contains("\"out\":\"z.wav\""))
+        .collect();
+    fs::write(room.path("wet/faltung.jsonl"), lines.join("\n") + "\n").unwrap();
+    precious();
+    let ran = room.faltung(resume).ok();
+    ran.says(&["1 file is replaced", "1 done, 4 done before"]);
+    assert_eq!(room.read("wet/z.wav").frames(), FRAMES + 299);
+}
+
+#[test]
+fn each_shard_writes_a_list_of_its_own() {
+    let room = corpus();
+    for shard in 1..=2 {
+        room.faltung(&format!(
+            "batch in --ir irs --out wet --scp lists/wav.scp --shard {shard}/2 --resume"
+        ))
+        .ok();
+    }
+    assert_eq!(
+        tree(&room.path("lists")),
+        ["wav.1-of-2.scp", "wav.2-of-2.scp"]
+    );
+    let count = |k: u32| {
+        let list = bytes(&room, &format!("lists/wav.{k}-of-2.scp"));
+        list.iter().filter(|&&byte| byte == b'\n').count()
+    };
+    assert_eq!((count(1), count(2)), (3, 2));
+    // What goes on replaces its own list, and nobody else's.
+    room.bytes("mine.txt", b"my own words\n");
+    let line = "batch in --ir irs --out wet --manifest wet/faltung.1-of-2.jsonl --resume --scp";
+    room.faltung(&format!("{line} mine.txt"))
+        .refused(&["mine.txt", "--scp"]);
+    assert_eq!(bytes(&room, "mine.txt"), b"my own words\n");
+    let shard = "batch in --ir irs --out ./wet --scp lists/wav.scp --shard 1/2 --resume";
+    room.faltung(shard).ok().says(&["3 done before"]);
+}
+
+#[test]
+fn an_id_of_kaldis_list_stands_for_one_result() {
+    let room = corpus();
+    room.wav("in/anna-a.wav", &float(&[noise(5, 100, 16)]));
+    room.faltung("batch in --ir irs --out wet --scp wav.scp")
+        .refused(&["in/anna/a.wav", "in/anna-a.wav", "`anna-a`", "--name"]);
+    room.bytes("list.scp", b"u/2 in/z.wav\nu-2 in/anna/a.wav\n");
+    room.faltung("batch list.scp --ir irs --out wet --scp wav.scp")
+        .ok();
+    let list = fs::read_to_string(room.path("wav.scp")).unwrap();
+    assert_eq!(list, "u-2 wet/u-2.wav\nu/2 wet/u/2.wav\n");
+    room.bytes(
+        "list.jsonl",
+        br#"{"path": "in/z.wav", "out": "two\nlines.wav"}"#,
+    );
+    room.faltung("batch list.jsonl --ir irs --out lines --scp lines.scp")
+        .refused(&["two\\nlines.wav", "--scp"]);
+    room.faltung("batch list.jsonl --ir irs --out lines").ok();
+}
+
+#[test]
+fn an_early_file_that_was_cut_is_made_again() {
+    let room = corpus();
+    let line = "batch in --ir irs --out wet --early 50ms --resume";
+    room.faltung(line).ok();
+    let whole = bytes(&room, "wet/z.early.wav");
+    room.bytes("wet/z.early.wav", &whole[..100]);
+    room.faltung(line)
+        .ok()
+        .says(&["result gone or changed: 1", "1 done, 4 done before"]);
+    assert!(bytes(&room, "wet/z.early.wav") == whole);
+    room.faltung(line).ok().says(&["0 done"]);
+}
+
+#[test]
+fn the_end_of_a_name_tells_the_kind_of_file() {
+    let room = corpus();
+    room.faltung("batch in/z.wav --ir irs --out wet --name {stem}.flac --format i16 --guard")
+        .ok();
+    assert!(bytes(&room, "wet/z.flac").starts_with(b"fLaC"));
+    room.faltung("batch in/z.wav --ir irs --out no --name {stem}.flac --type wav")
+        .refused(&["no/z.flac", "flac", "wav", "--type"]);
+    room.bytes("list.csv", b"path,out\nin/z.wav,z.flac\n");
+    room.faltung("batch list.csv --ir irs --out no --type aiff")
+        .refused(&["no/z.flac", "aiff"]);
+    assert!(!room.path("no").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_one_failure_and_a_loop_is_left_out() {
+    use std::os::unix::fs::symlink;
+    let room = corpus();
+    symlink("nowhere.wav", room.path("in/dead.wav")).unwrap();
+    symlink("nowhere.txt", room.path("in/dead.txt")).unwrap();
+    symlink("..", room.path("in/anna/loop")).unwrap();
+    let ran = room.faltung("batch in --ir irs --out wet");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    ran.says(&[
+        "5 done, 1 failed",
+        "in/dead.wav",
+        "in/anna/loop: is a link back",
+    ]);
+    assert!(!ran.err.contains("dead.txt"), "{}", ran.err);
+    symlink("nowhere.wav", room.path("irs/dead.wav")).unwrap();
+    for line in ["--ir irs", "--ir synth:room --noise irs --snr 3dB"] {
+        room.faltung(&format!("batch in {line} --out no"))
+            .refused(&["irs/dead.wav", "leads nowhere"]);
+    }
+}
+
+#[test]
+fn a_path_that_is_written_otherwise_leads_to_the_same_result() {
+    let room = corpus();
+    room.faltung("batch in --ir irs --out wet --noise in/z.wav --snr 3dB")
+        .ok();
+    let whole = room.0.canonicalize().unwrap();
+    let whole = whole.display();
+    for line in [
+        "batch ./in --ir irs/../irs --out ./wet --noise ./in/z.wav".to_owned(),
+        format!("batch {whole}/in --ir {whole}/irs --out {whole}/wet --noise {whole}/in/z.wav"),
+    ] {
+        let ran = room.faltung(&format!("{line} --snr 3dB --resume")).ok();
+        ran.says(&["0 done, 5 done before"]);
+    }
+}
+
+#[test]
+fn the_kind_of_a_list_is_told_or_refused() {
+    let room = corpus();
+    room.bytes("utts.jsonl", b"u in/z.wav\n");
+    room.faltung("batch utts.jsonl --list-type scp --ir irs --out wet")
+        .ok();
+    assert_eq!(results(&room, "wet"), ["u.wav"]);
+    for line in ["in", "in/z.wav"] {
+        room.faltung(&format!("batch {line} --list-type scp --ir irs --out no"))
+            .wrong_usage();
+    }
+    room.faltung_fed("batch - --ir irs --out no", b"\nu1 in/z.wav\nu2 in/z.wav\n")
+        .refused(&["line 2", "`u1`", "--list-type scp"]);
+    room.bytes("list.jsonl", b"{\"path\": \"in/z.wav\", \"ir\": \"\"}\n");
+    room.faltung("batch list.jsonl --out no")
+        .refused(&["in/z.wav", "--ir"]);
+}
+
+#[test]
+fn what_can_never_work_is_wrong_usage() {
+    let room = corpus();
+    for options in [
+        "--early 0ms",
+        "--align onset --mix 50%",
+        "--align onset --dry 0dB",
+        "--noise in/z.wav --snr 300dB",
+        "--type flac --format f32",
+        "--name {stem}.flac --format i32",
+    ] {
+        room.faltung(&format!("batch in --ir irs --out wet {options}"))
+            .wrong_usage();
+    }
+    assert!(!room.path("wet").exists());
+}
+
+#[test]
+fn what_became_of_a_noise_is_told() {
+    let room = corpus();
+    let two = [noise(1, 4000, 16), noise(2, 4000, 16)];
+    room.wav("noise.wav", &float(&two).rate(16_000));
+    room.wav("silent.wav", &float(&[vec![0.0; 500]]));
+    let line = "batch in/z.wav silent.wav --ir irs --out wet --noise noise.wav --snr 3dB";
+    room.faltung(line).ok().says(&[
+        "1 has noise that was resampled",
+        "1 has the mean of a noise's channels",
+        "1 is silent, so no noise was added",
+    ]);
+    let lines = manifest(&room, "wet/faltung.jsonl");
+    let noise = |id: &str| &lines.iter().find(|line| line["id"] == id).unwrap()["noise"];
+    assert_eq!(noise("z.wav")["resampled_from"], 16_000);
+    assert_eq!(noise("z.wav")["averaged_from"], 2);
+    let silent = noise("silent.wav");
+    assert!(silent["resampled_from"].is_null() && silent["snr_db"].is_null());
+    room.faltung("batch in/z.wav --ir irs --out own --noise in/z.wav --snr 3dB")
+        .ok();
+    let own = manifest(&room, "own/faltung.jsonl");
+    assert!(own[0]["noise"]["resampled_from"].is_null());
+    assert!(own[0]["noise"]["averaged_from"].is_null());
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong_and_what_to_do() {
+    let room = corpus();
+    let refused = |line: &str, words: &[&str]| {
+        room.faltung(&format!("batch {line}")).refused(words);
+    };
+    refused(
+        "in --ir irs --out in/z.wav -y",
+        &["in/z.wav", "a file, not a folder"],
+    );
+    refused(
+        "in/anna/*.wav --ir irs --out in/anna",
+        &["in/anna/*.wav", "where the results go"],
+    );
+    room.bytes("away.scp", b"../u3 in/z.wav\n");
+    refused("away.scp --ir irs --out wet", &["../u3", "in/z.wav"]);
+    let long = "x".repeat(252);
+    room.bytes(
+        "long.csv",
+        format!("path,out\nin/z.wav,{long}.wav\n").as_bytes(),
+    );
+    refused("long.csv --ir irs --out wet", &["256 bytes", "255"]);
+    room.bytes(
+        "both.csv",
+        b"path,out\nin/z.wav,a.wav\nin/anna/a.wav,a.wav\n",
+    );
+    refused("both.csv --ir irs --out wet", &["{index}", "`out`"]);
+    assert!(!room.path("wet").exists());
+}
+
+#[test]
+fn manifest_and_list_go_to_folders_that_are_made_and_names_do_no_harm() {
+    let room = corpus();
+    room.bytes(
+        "list.jsonl",
+        br#"{"path": "no\u001b[31mred.wav"}
+{"path": "in/z.wav"}
+"#,
+    );
+    let line = "batch list.jsonl --ir irs --out wet --manifest new/one.jsonl --scp newer/wav.scp";
+    let ran = room.faltung(line);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    ran.says(&["no?[31mred.wav", "1 of 2 failed"]);
+    assert!(!ran.err.contains('\x1b'));
+    assert!(ran.err.lines().all(|line| line.starts_with("faltung: ")));
+    assert_eq!(manifest(&room, "new/one.jsonl").len(), 2);
+    assert_eq!(bytes(&room, "newer/wav.scp"), b"in-z wet/in/z.wav\n");
+    // What was done is told even where the list cannot be written.
+    fs::create_dir(room.path("taken")).unwrap();
+    let ran = room.faltung("batch in --ir irs --out two -y --scp taken --json");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    ran.says(&["5 done", "taken"]);
+    assert_eq!(lines(ran.stdout()).last().unwrap()["event"], "summary");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_stops_a_run_is_told_how_far_it_was() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    let room = corpus();
+    fs::create_dir(room.path("two")).unwrap();
+    room.wav("two/a.wav", &float(&[noise(1, 500, 16)]));
+    // Nobody ever writes to it.
+    let pipe = Command::new("mkfifo").arg(room.path("two/b.wav")).status();
+    assert!(pipe.unwrap().success());
+    let line = "batch two --ir irs --out wet -j 1 --json";
+    let mut child = Command::new(BINARY)
+        .args(line.split_whitespace())
+        .current_dir(&room.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+    let done = events.by_ref().map(Result::unwrap);
+    assert_eq!(done.take(2).count(), 2);
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let mut err = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    assert!(!child.wait().unwrap().success());
+    let last = err.lines().last().unwrap_or_default();
+    assert_eq!(last, "faltung: stopped; 1 of 2 are done, --resume goes on");
+}
+
 /// `(id, response)` under seed 2, by the generator in the documentation as Python has it:
 ///
 /// ```python

@@ -4,20 +4,19 @@ mod report;
 mod values;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::progress::Bars;
 use super::sound::Sound;
 use super::{Failure, tell};
 use crate::io::{Container, SampleFormat};
-use crate::ir::units;
 use crate::run::augment::{Align, Augment, Length, LevelMatch};
 use crate::run::batch::{
     Batch, Corpus, Earlier, Event, Irs, ListKind, NoiseRange, Pick, Record, Shard, Summary,
     Template,
 };
-use values::{list_kind, snr};
+use values::{early, list_kind, snr};
 
 /// Failures that are told when they happen; the manifest has them all.
 const TOLD: usize = 100;
@@ -72,7 +71,8 @@ pub(super) struct Args {
     #[arg(long = "type", value_name = "TYPE", value_parser = str::parse::<Container>)]
     container: Option<Container>,
 
-    /// Sample format of the results: `u8`, `i16`, `i24`, `i32` or `f32` [default: the input's]
+    /// Sample format of the results: `u8`, `i16`, `i24`, `i32`, `f32` or `f64` [default: the
+    /// input's]
     #[arg(long, value_parser = str::parse::<SampleFormat>)]
     format: Option<SampleFormat>,
 
@@ -94,7 +94,7 @@ pub(super) struct Args {
 
     /// Also the direct sound with this much of what follows it, in a file beside each result
     /// (NAME.early.EXT): `50ms`
-    #[arg(long, value_name = "TIME", value_parser = units::seconds)]
+    #[arg(long, value_name = "TIME", value_parser = early)]
     early: Option<f64>,
 
     /// Noise to be added: a file, a folder or a pattern in quotes; may be given again
@@ -121,7 +121,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 
-    /// Also write a Kaldi wav.scp of the results
+    /// Also write a Kaldi wav.scp of the results; of a shard FILE.I-of-N.scp
     #[arg(long, value_name = "FILE")]
     scp: Option<PathBuf>,
 
@@ -153,8 +153,9 @@ made louder or softer unless asked. What exceeds full scale is not delivered, un
 
 Manifest: one JSON object for each file in the moment in which it is done; of several with the same
 `out` the last counts. `out` starts at DIR. --resume leaves a result alone when version, options,
-response, input and noise are what they were (by path, size and time of change) and the result has
-its size.
+response, input and noise are what they were (by where they lie, size and time of change) and the
+result has its size. A file under a result's name that no manifest tells of is replaced only where an
+unfinished run may have made it.
 
 Shards: run 1/N to N/N anywhere, with the same options; together they make each result once.
 
@@ -170,10 +171,11 @@ Examples:
   find . -name '*.wav' | faltung batch - --ir synth:plate --out wet";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.check()?;
     let mut corpus = Corpus::new();
     for input in &args.inputs {
-        match (input.as_os_str() == "-", args.list_type) {
-            (true, Some(_)) => corpus.add_list(input, args.list_type)?,
+        match args.list_type {
+            Some(_) if is_list(input) => corpus.add_list(input, args.list_type)?,
             _ => corpus.add(input, Some(&args.out))?,
         }
     }
@@ -195,10 +197,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if !args.quiet {
         tell(report.status());
         report.again().iter().for_each(tell);
+        report.orphans().iter().for_each(tell);
     }
     report.start();
     let bars = Bars::new(work.to_do() as u64, work.jobs(), quiet);
     let told = AtomicUsize::new(0);
+    stop::prepare(&bars, &work, args.quiet);
     let done = work.run(&|event| match event {
         Event::Begin {
             worker,
@@ -209,6 +213,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Event::At { worker, frames } => bars.at(worker, frames),
         Event::Note(note) if !args.quiet => bars.tell(format!("note: {note}")),
         Event::End { record, .. } => {
+            if record.result.is_ok() {
+                stop::DONE.fetch_add(1, Relaxed);
+            }
             bars.end(record.result.as_ref().map_or(0.0, |made| made.seconds_in()));
             if let Err(why) = &record.result {
                 tell_failure(&bars, &told, record, why);
@@ -218,12 +225,58 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         _ => {}
     });
     bars.done();
+    stop::OVER.store(true, Relaxed);
     let summary = done?;
     if !args.quiet {
         report.summary(&summary).iter().for_each(tell);
     }
     report.end(&summary);
+    if let Some(why) = summary.broken {
+        return Err(Failure::because(why));
+    }
     verdict(&work.batch().manifest(), &summary)
+}
+
+/// What is told when the process is told to stop.
+mod stop {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+    use crate::cli::progress::Bars;
+    use crate::cli::{signals, tell};
+    use crate::run::batch::Work;
+
+    /// Results that are there.
+    pub static DONE: AtomicUsize = AtomicUsize::new(0);
+    /// The summary tells it.
+    pub static OVER: AtomicBool = AtomicBool::new(false);
+    /// Clears the bars and says how far it is.
+    static LEAVE: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+
+    pub fn prepare(bars: &Bars, work: &Work, quiet: bool) {
+        let (clear, all) = (bars.curtain(), work.len());
+        DONE.store(all - work.to_do(), Relaxed);
+        let leave = move || {
+            clear();
+            if !quiet && !OVER.load(Relaxed) {
+                let done = DONE.load(Relaxed);
+                tell(format!(
+                    "stopped; {done} of {all} are done, --resume goes on"
+                ));
+            }
+        };
+        let _ = LEAVE.set(Box::new(leave));
+        signals::before_the_end(|| {
+            if let Some(leave) = LEAVE.get() {
+                leave();
+            }
+        });
+    }
+}
+
+/// Whether a name is that of a list, whose kind may be told.
+fn is_list(name: &Path) -> bool {
+    name.as_os_str() == "-" || ListKind::of(name).is_some() && name.is_file()
 }
 
 fn tell_failure(bars: &Bars, told: &AtomicUsize, record: &Record, why: &str) {
@@ -236,7 +289,7 @@ fn tell_failure(bars: &Bars, told: &AtomicUsize, record: &Record, why: &str) {
     }
 }
 
-fn verdict(manifest: &std::path::Path, summary: &Summary) -> Result<(), Failure> {
+fn verdict(manifest: &Path, summary: &Summary) -> Result<(), Failure> {
     match summary.failed {
         0 => Ok(()),
         failed => Err(Failure::because(format!(
@@ -252,6 +305,33 @@ fn verdict(manifest: &std::path::Path, summary: &Summary) -> Result<(), Failure>
 }
 
 impl Args {
+    /// Refuses what would fail with every file.
+    fn check(&self) -> Result<(), Failure> {
+        if self.list_type.is_some()
+            && self.list.is_empty()
+            && !self.inputs.iter().any(|input| is_list(input))
+        {
+            return Err(Failure::usage(
+                "--list-type tells how a list is written, and there is none; name it with --list",
+            ));
+        }
+        if self.align == Align::Onset && self.sound.render().dry != 0.0 {
+            return Err(Failure::usage(
+                "--align onset moves the result to where the dry signal lies already; leave out --align, or --dry and --mix",
+            ));
+        }
+        let named = self.name.as_ref().and_then(Template::container);
+        if let (Some(kind), Some(format)) = (self.container.or(named), self.format)
+            && !kind.holds(format)
+        {
+            return Err(Failure::usage(format!(
+                "a file of type {kind} does not hold {format}; the nearest is --format {}",
+                kind.nearest(format)
+            )));
+        }
+        Ok(())
+    }
+
     fn batch(&self) -> Result<Batch, Failure> {
         let noise = match (&self.noise[..], self.snr) {
             ([_, ..], Some(snr)) => Some(NoiseRange::find(&self.noise, snr)?),

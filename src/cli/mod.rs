@@ -128,6 +128,8 @@ impl<E: std::error::Error> From<E> for Failure {
 /// One line for people, on the standard error output.
 fn tell(line: impl fmt::Display) {
     // Should it be closed, there is nowhere left to complain.
+    // Names of files may hold what a terminal would obey.
+    let line = clean(&line.to_string());
     let _ = writeln!(io::stderr(), "faltung: {line}");
 }
 
@@ -161,7 +163,6 @@ fn decibels(db: f64) -> String {
 }
 
 /// What the host's names and the files' names must not do to a terminal.
-#[cfg(feature = "live")]
 fn clean(text: &str) -> String {
     text.replace(char::is_control, "?")
 }

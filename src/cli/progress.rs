@@ -138,6 +138,15 @@ impl Bars {
         self.all.suspend(|| tell(line));
     }
 
+    /// What clears all lines for good, whatever else goes on.
+    pub fn curtain(&self) -> impl Fn() + Send + Sync + 'static {
+        let all = self.all.clone();
+        move || {
+            let _ = all.clear();
+            all.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
     /// Clears all lines.
     pub fn done(&self) {
         for bar in &self.workers {

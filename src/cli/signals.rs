@@ -9,11 +9,9 @@ static GRACEFUL: AtomicBool = AtomicBool::new(false);
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// What has to be done before the process is ended.
-#[cfg(feature = "live")]
 static BEFORE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
 
 /// Has this done before the process is ended.
-#[cfg(feature = "live")]
 pub(super) fn before_the_end(leave: fn()) {
     let _ = BEFORE.set(leave);
 }
@@ -42,7 +40,6 @@ pub(super) fn tidy_up_when_told_to_stop() {
                     ASKED.store(true, SeqCst);
                     continue;
                 }
-                #[cfg(feature = "live")]
                 if let Some(before) = BEFORE.get() {
                     before();
                 }

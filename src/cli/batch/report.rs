@@ -41,6 +41,7 @@ impl Report<'_> {
         };
         let skipped = match work.len() - work.to_do() {
             0 => String::new(),
+            1 => " (1 is done)".to_owned(),
             skipped => format!(" ({skipped} are done)"),
         };
         let jobs = match work.jobs() {
@@ -113,6 +114,16 @@ impl Report<'_> {
         }
     }
 
+    /// What is replaced though nobody knows where it comes from.
+    pub fn orphans(&self) -> Option<String> {
+        let why = "the unfinished manifest does not tell of";
+        match self.work.orphans() {
+            0 => None,
+            1 => Some(format!("note: 1 file is replaced that {why}")),
+            count => Some(format!("note: {count} files are replaced that {why}")),
+        }
+    }
+
     /// What was done, in lines.
     pub fn summary(&self, summary: &Summary) -> Vec<String> {
         let seconds = summary.elapsed.as_secs_f64();
@@ -135,24 +146,45 @@ impl Report<'_> {
             summary.done as f64 / seconds.max(1e-9),
         )];
         let notes = [
-            (summary.clipped, "hold clipped samples"),
-            (summary.dithered, "are rounded with dither"),
+            (summary.clipped, "holds", "hold", "clipped samples"),
+            (summary.dithered, "is", "are", "rounded with dither"),
             (
                 summary.nonfinite,
-                "come from sounds in which something was no number and became 0",
+                "comes",
+                "come",
+                "from sounds in which something was no number and became 0",
             ),
             (
+                summary.noise_resampled,
+                "has",
+                "have",
+                "noise that was resampled, for its rate differs",
+            ),
+            (
+                summary.noise_averaged,
+                "has",
+                "have",
+                "the mean of a noise's channels, for their number differs",
+            ),
+            (summary.silent, "is", "are", "silent, so no noise was added"),
+            (
                 summary.stale,
-                "unfinished file(s) of an earlier run removed",
+                "unfinished file",
+                "unfinished files",
+                "of an earlier run removed",
             ),
         ];
-        for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
-            lines.push(format!("note: {count} {what}"));
+        for (count, one, many, what) in notes.into_iter().filter(|note| note.0 > 0) {
+            lines.push(format!("note: {} {what}", self::count(count, one, many)));
         }
         // Few of them are still in sight.
         if summary.failed > 0 && summary.done + summary.failed > 20 {
             for failed in &summary.failures {
-                lines.push(format!("failed: {}: {}", failed.input, failed.why));
+                // Most errors name the file themselves.
+                lines.push(match failed.why.contains(&failed.input) {
+                    true => format!("failed: {}", failed.why),
+                    false => format!("failed: {}: {}", failed.input, failed.why),
+                });
             }
             let more = summary.failed - summary.failures.len();
             if more > 0 {
@@ -210,6 +242,9 @@ impl Report<'_> {
                 "failed": summary.failed,
                 "not_begun": summary.left,
                 "clipped": summary.clipped,
+                "noise_resampled": summary.noise_resampled,
+                "noise_averaged": summary.noise_averaged,
+                "silent": summary.silent,
                 "seconds": summary.seconds,
                 "elapsed": seconds,
                 "times_real_time": summary.seconds / seconds.max(1e-9),

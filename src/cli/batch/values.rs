@@ -1,6 +1,6 @@
 //! Values of options that only a batch has.
 
-use crate::ir::UnitError;
+use crate::ir::{UnitError, units};
 use crate::run::batch::ListKind;
 
 /// `10dB` or `5..20dB`.
@@ -8,11 +8,12 @@ pub(super) fn snr(text: &str) -> Result<(f64, f64), UnitError> {
     let refuse = || UnitError {
         value: text.to_owned(),
         what: "a ratio to noise",
-        example: "`10dB` or, by lot within a range, `5..20dB`",
+        example: "`10dB` or, by lot within a range, `5..20dB`, from -200dB to 200dB",
     };
     let level = |text: &str| {
         let number = text.trim().parse::<f64>().ok();
-        number.filter(|level| level.is_finite())
+        // Beyond, no noise can be made.
+        number.filter(|level| (-200.0..=200.0).contains(level))
     };
     let without_unit = |text: &str| {
         let at = text.len().checked_sub(2)?;
@@ -31,6 +32,19 @@ pub(super) fn snr(text: &str) -> Result<(f64, f64), UnitError> {
     match (low, high) {
         (Some(low), Some(high)) if low <= high => Ok((low, high)),
         _ => Err(refuse()),
+    }
+}
+
+/// How long the early part of a response is.
+pub(super) fn early(text: &str) -> Result<f64, UnitError> {
+    let seconds = units::seconds(text)?;
+    match seconds > 0.0 {
+        true => Ok(seconds),
+        false => Err(UnitError {
+            value: text.to_owned(),
+            what: "a length of the early part",
+            example: "a time behind the direct sound, `50ms`",
+        }),
     }
 }
 
@@ -55,7 +69,16 @@ mod tests {
         assert_eq!(snr("5..20dB"), Ok((5.0, 20.0)));
         assert_eq!(snr("-5dB..2.5db"), Ok((-5.0, 2.5)));
         for wrong in [
-            "", "10", "dB", "20..5dB", "..dB", "a..bdB", "infdB", "5..20",
+            "",
+            "10",
+            "dB",
+            "20..5dB",
+            "..dB",
+            "a..bdB",
+            "infdB",
+            "5..20",
+            "300dB",
+            "-201dB..0dB",
         ] {
             assert!(snr(wrong).is_err(), "{wrong}");
         }

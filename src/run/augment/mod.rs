@@ -255,6 +255,10 @@ pub struct Done {
     /// Gain in dB of the noise, the guard's included; minus infinity where the result is silent
     /// and none was added.
     pub noise_gain_db: Option<f64>,
+    /// The noise's rate, where it was another.
+    pub noise_resampled_from: Option<SampleRate>,
+    /// The noise's channels, where the mean of them was added to all.
+    pub noise_averaged_from: Option<usize>,
     /// Of the early file.
     pub early: Option<Report>,
     /// Sample format of the files.
@@ -392,6 +396,8 @@ pub fn reverberate<T: Sample>(
         level_db,
         snr_db: bed.as_ref().and(noise).map(|noise| noise.snr_db),
         noise_gain_db: noise.map(|_| to_db(scale.noise)),
+        noise_resampled_from: bed.as_ref().and_then(|bed| bed.resampled_from),
+        noise_averaged_from: bed.as_ref().and_then(|bed| bed.averaged_from),
         early: early.as_ref().map(report),
         format,
     };

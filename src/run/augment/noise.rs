@@ -49,6 +49,10 @@ pub(super) struct Bed {
     pub(super) spool: Spool,
     /// Sum of the squares of all its samples.
     squares: f64,
+    /// The file's rate, where it was another.
+    pub(super) resampled_from: Option<SampleRate>,
+    /// Its channels, where their mean was taken.
+    pub(super) averaged_from: Option<usize>,
 }
 
 impl Bed {
@@ -73,6 +77,7 @@ impl Bed {
             equal if equal == spec.channels => equal,
             _ => 1,
         };
+        let given = source.spec().channels;
         let spec = Spec { channels, ..spec };
         let wanted = u128::from(frames) * u128::from(from.hz()) / u128::from(to.hz());
         let mut feed = Feed::<T>::new(noise, source, channels);
@@ -84,6 +89,8 @@ impl Bed {
         let mut bed = Self {
             spool: Spool::beside(near, spec)?,
             squares: 0.0,
+            resampled_from: Some(from).filter(|from| *from != to),
+            averaged_from: Some(given).filter(|given| *given != channels),
         };
         if from == to {
             let mut block = vec![vec![T::zero(); BLOCK]; channels];

@@ -65,6 +65,10 @@ impl Corpus {
                 return Err(crate::io::ReadError::from_io(&file, error).into());
             }
         }
+        let left_out = found.left_out.iter();
+        self.notes.extend(
+            left_out.map(|(path, why)| format!("{}: {why}; it is left out", path.display())),
+        );
         let root = self.root(found.root);
         self.entries
             .extend(found.files.into_iter().map(|file| Entry {
@@ -135,8 +139,12 @@ impl Corpus {
         }
         self.lists.push(name.to_owned());
         if parts > 0 {
+            let have = match parts {
+                1 => "entry has",
+                _ => "entries have",
+            };
             self.notes.push(format!(
-                "{called}: {parts} entries have an offset; whole files are taken all the same"
+                "{called}: {parts} {have} an offset; whole files are taken all the same"
             ));
         }
         Ok(())

@@ -87,8 +87,17 @@ pub struct Summary {
     pub seconds: f64,
     /// Unfinished files of earlier runs that were removed.
     pub stale: usize,
+    /// Results for which no noise was added, for they are silent.
+    pub silent: usize,
+    /// Results whose noise was resampled.
+    pub noise_resampled: usize,
+    /// Results whose noise is the mean of its channels.
+    pub noise_averaged: usize,
     /// Time taken.
     pub elapsed: Duration,
+    /// Why the manifest or the list of results could not be written; what was begun came to its
+    /// end, and nothing was begun from then on.
+    pub broken: Option<String>,
     /// The first failures.
     pub failures: Vec<Failed>,
 }
@@ -103,6 +112,10 @@ impl Summary {
                 self.dithered += usize::from(report.levels.dithered > 0);
                 self.nonfinite += usize::from(report.replaced.count > 0);
                 self.seconds += made.seconds_in();
+                let noisy = made.noise.is_some();
+                self.silent += usize::from(noisy && made.done.snr_db.is_none());
+                self.noise_resampled += usize::from(made.done.noise_resampled_from.is_some());
+                self.noise_averaged += usize::from(made.done.noise_averaged_from.is_some());
             }
             Err(why) => {
                 self.failed += 1;
@@ -141,13 +154,19 @@ impl Work {
     /// Does the work. `watch` hears what happens, from all workers.
     ///
     /// # Errors
-    /// When the folder of the results cannot be made, or the manifest not be written. What befalls
-    /// single files is told in the manifest and the summary.
+    /// When a folder cannot be made, or the manifest not be opened. What befalls single files is
+    /// told in the manifest and the summary.
     pub fn run(&self, watch: &(dyn Fn(Event<'_>) + Sync)) -> Result<Summary, BatchError> {
         let started = Instant::now();
         let batch = &self.batch;
-        fs::create_dir_all(&batch.out).map_err(|error| WriteError::from_io(&batch.out, error))?;
-        let path = batch.manifest();
+        let (path, scp) = (batch.manifest(), batch.scp());
+        let beside = |file: &Path| file.parent().map(Path::to_owned);
+        let folders = [beside(&path), scp.as_deref().and_then(beside)];
+        for folder in [Some(batch.out.clone())].into_iter().chain(folders) {
+            if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
+                fs::create_dir_all(&folder).map_err(|error| WriteError::from_io(&folder, error))?;
+            }
+        }
         let manifest = Manifest::open(&path, batch.earlier == Earlier::Resume)?;
         let stale = match batch.earlier {
             Earlier::Keep => 0,
@@ -180,22 +199,25 @@ impl Work {
                 scope.spawn(move || self.toil(worker, desk));
             }
         });
-        if let Some(scp) = &batch.scp {
-            self.write_scp(scp, &desk.there)?;
-        }
+        let listed = scp.map(|scp| self.write_scp(&scp, &desk.there));
+        let listed = listed.transpose().map_err(|error| error.to_string()).err();
         let books = desk
             .books
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = books.broken {
-            return Err(BatchError::manifest(&path)(error));
-        }
+        let broken = books.broken.map(|error| {
+            format!(
+                "{}: {error}; the run stopped there, and --resume goes on when that is mended",
+                path.display()
+            )
+        });
         let summary = books.summary;
         Ok(Summary {
             skipped: self.tasks.len() - self.todo.len(),
             left: self.todo.len() - summary.done - summary.failed,
             stale,
             elapsed: started.elapsed(),
+            broken: broken.or(listed),
             ..summary
         })
     }
@@ -222,16 +244,18 @@ impl Work {
             let Some(&at) = self.todo.get(next) else {
                 return;
             };
-            let record = self.record(self.tasks[at as usize], worker, desk);
+            let record = self.record(at, worker, desk);
             let fine = record.result.is_ok();
             desk.there[at as usize].store(fine, Relaxed);
             if !fine && self.batch.fail_fast {
                 desk.stop.store(true, Relaxed);
             }
-            let json = record.json();
+            let mut json = record.json();
             {
                 let mut books = desk.books.lock().unwrap_or_else(PoisonError::into_inner);
                 books.summary.book(&record);
+                let left = self.todo.len() - books.summary.done - books.summary.failed;
+                json["left"] = left.into();
                 if let Err(error) = books.manifest.write(&json) {
                     books.broken.get_or_insert(error);
                     desk.stop.store(true, Relaxed);
@@ -243,14 +267,23 @@ impl Work {
     }
 
     /// Does a task; whatever happens becomes its record.
-    fn record(&self, task: Task, worker: usize, desk: &Desk<'_>) -> Record {
-        let started = Instant::now();
+    fn record(&self, at: u32, worker: usize, desk: &Desk<'_>) -> Record {
+        let (task, started) = (self.tasks[at as usize], Instant::now());
+        let replace = match self.batch.earlier {
+            Earlier::Keep => false,
+            Earlier::Replace => true,
+            Earlier::Resume => !self.foreign.contains(&at),
+        };
         let entry = task.entry as usize;
         let input = self.corpus.path(entry);
         let (key, noise) = self.key(task);
+        let mut kept = false;
         let (result, out) = match self.out(task) {
             Ok(out) => {
-                let result = guarded(|| self.make(task, worker, &input, &out, noise, desk));
+                let order = (noise, replace);
+                let result = guarded(|| self.make(task, worker, &input, &out, order, desk));
+                let there = || self.batch.out.join(&out).symlink_metadata().is_ok();
+                kept = result.is_err() && !replace && there();
                 (result, with_slashes(&out))
             }
             Err(error) => (Err(error.to_string()), String::new()),
@@ -263,6 +296,7 @@ impl Work {
             result: result.map(Box::new),
             elapsed: started.elapsed(),
             key: key.text(),
+            kept,
         }
     }
 
@@ -272,7 +306,7 @@ impl Work {
         worker: usize,
         input: &Path,
         out: &Path,
-        noise: Option<Noise>,
+        order: (Option<Noise>, bool),
         desk: &Desk<'_>,
     ) -> Result<Made, String> {
         let source = FileSource::open(input).map_err(|error| error.to_string())?;
@@ -286,9 +320,9 @@ impl Work {
         // 32-bit integers, and floats of 64 bits, hold more than f32 does.
         let wide = |format: SampleFormat| format == SampleFormat::I32 || format.bytes() > 4;
         if wide(spec.format) || self.batch.format.is_some_and(wide) {
-            self.render(source, &desk.wide, task, worker, out, noise, desk)
+            self.render(source, &desk.wide, task, worker, out, order, desk)
         } else {
-            self.render(source, &desk.narrow, task, worker, out, noise, desk)
+            self.render(source, &desk.narrow, task, worker, out, order, desk)
         }
     }
 
@@ -300,7 +334,7 @@ impl Work {
         task: Task,
         worker: usize,
         out: &Path,
-        noise: Option<Noise>,
+        (noise, replace): (Option<Noise>, bool),
         desk: &Desk<'_>,
     ) -> Result<Made, String> {
         let (batch, spec) = (&self.batch, source.spec());
@@ -321,7 +355,7 @@ impl Work {
             early: early_wet.as_deref(),
             container: Some(self.container(task)),
             format: batch.format,
-            replace: batch.earlier != Earlier::Keep,
+            replace,
         };
         let mut at = |frames: u64| (desk.watch)(Event::At { worker, frames });
         let done = reverberate(
@@ -338,6 +372,9 @@ impl Work {
             outputs: ready.outputs,
             bytes: fs::metadata(&wet).map_or(0, |file| file.len()),
             early: early.as_deref().map(with_slashes),
+            early_bytes: early_wet
+                .and_then(|early| fs::metadata(early).ok())
+                .map_or(0, |file| file.len()),
             noise,
             resampled_from: ready.resampled_from,
             onset: ready.kit.onset(),
@@ -354,13 +391,7 @@ impl Work {
                 continue;
             }
             let out = self.out(task)?;
-            let entry = task.entry as usize;
-            let id = match self.corpus.has_id(entry) && self.batch.pick != super::Pick::All {
-                true => self.corpus.key(entry),
-                // As unique as the name is.
-                false => with_slashes(&out.with_extension("")),
-            };
-            let id = id.replace('/', "-").replace(char::is_whitespace, "_");
+            let id = self.scp_id(task)?;
             lines.push(format!("{id} {}\n", self.batch.out.join(out).display()));
         }
         // As Kaldi sorts, by bytes.

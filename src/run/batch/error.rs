@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::io::{ReadError, WriteError};
+use crate::io::{Container, ReadError, WriteError};
 use crate::ir::IrError;
 
 /// Why a batch cannot be begun, or has to stop.
@@ -30,6 +30,11 @@ pub enum BatchError {
         folder.display()
     )]
     NoSound { folder: PathBuf, extensions: String },
+    #[error(
+        "{pattern}: all that fits this pattern lies in {}, where the results go; choose another --out",
+        folder.display()
+    )]
+    OnlyResults { pattern: String, folder: PathBuf },
     #[error("there is nothing to be done: no sound was named")]
     NoInput,
     #[error("{input}: has no impulse response; name one with --ir, or in the list as `ir`")]
@@ -45,7 +50,7 @@ pub enum BatchError {
     #[error("the name `{template}`: {why}")]
     Template { template: String, why: String },
     #[error(
-        "{one} and {other}: both would become {out}; tell them apart with --name, such as --name '{{dir}}/{{stem}}.{{ir}}.{{ext}}' or '{{index}}.{{ext}}'"
+        "{one} and {other}: both would become {out}; tell them apart with --name, such as --name '{{dir}}/{{stem}}.{{index}}.{{ext}}' (or by `out`, in a list)"
     )]
     Twice {
         one: String,
@@ -68,7 +73,58 @@ pub enum BatchError {
     ManifestExists { file: PathBuf },
     #[error("{}: another run is writing it; wait for its end, or name another file with --manifest", file.display())]
     ManifestBusy { file: PathBuf },
-    #[error("{}: {why}", file.display())]
+    #[error(
+        "{}: is no manifest of a batch, and stays as it is; name another file with --manifest",
+        file.display()
+    )]
+    NoManifest { file: PathBuf },
+    #[error(
+        "{file}: would be {one} and {other} at once; choose another --manifest, --scp or --name"
+    )]
+    Met {
+        file: String,
+        one: &'static str,
+        other: &'static str,
+    },
+    #[error(
+        "{}: is no list of results in the folder of --out, and stays as it is; name another file with --scp",
+        file.display()
+    )]
+    NoList { file: PathBuf },
+    #[error("{}: is a file, not a folder; choose another --out", folder.display())]
+    NotFolder { folder: PathBuf },
+    #[error(
+        "{file}: is there, but {why}; move it away or choose another --out, or begin anew with -y instead of --resume, which replaces it (results of unknown origin: {count})"
+    )]
+    Unknown {
+        file: String,
+        why: String,
+        count: usize,
+    },
+    #[error(
+        "{one} and {other}: both would have the id `{id}` in {scp}; give them ids in a list, or names that differ with --name"
+    )]
+    SameId {
+        one: String,
+        other: String,
+        id: String,
+        scp: String,
+    },
+    #[error(
+        "{out:?}: holds the end of a line, which {scp} cannot hold; name it otherwise with --name, or leave --scp out"
+    )]
+    TwoLines { out: String, scp: String },
+    #[error("{out}: is named as {named}, but would be {kind}; change --type or the name")]
+    Kinds {
+        out: String,
+        named: Container,
+        kind: Container,
+    },
+    #[error(
+        "{out}: the name has {bytes} bytes, and 255 at most can be written; shorten it with --name"
+    )]
+    LongName { out: String, bytes: usize },
+    #[error("{}: {why}; --manifest names another file", file.display())]
     Manifest { file: PathBuf, why: std::io::Error },
     #[error("there are more than {most} tasks; divide the inputs")]
     TooMany { most: u32 },

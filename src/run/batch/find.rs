@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::BatchError;
+use crate::io::ReadError;
 
 /// Extensions by which a sound is known in a folder.
 const SOUNDS: [&str; 20] = [
@@ -22,6 +23,29 @@ pub(super) struct Found {
     pub root: PathBuf,
     /// From there, in order.
     pub files: Vec<PathBuf>,
+    /// What was left out and why, a line each.
+    pub left_out: Vec<(PathBuf, String)>,
+}
+
+/// The same where nothing may be missing.
+pub(super) fn whole(name: &Path) -> Result<Found, BatchError> {
+    let found = sounds(name, None)?;
+    if let Some((file, why)) = found.left_out.first() {
+        let (file, why) = (file.clone(), why.clone());
+        return Err(BatchError::Walk { file, why });
+    }
+    for file in &found.files {
+        let path = found.root.join(file);
+        if let Err(error) = path.metadata() {
+            if path.is_symlink() {
+                let why = "is a link that leads nowhere; remove it, or what it lacks put there";
+                let why = why.to_owned();
+                return Err(BatchError::Walk { file: path, why });
+            }
+            return Err(ReadError::from_io(&path.display().to_string(), error).into());
+        }
+    }
+    Ok(found)
 }
 
 /// Finds the sounds of a folder, all levels of it, of a pattern, or the one file of this name.
@@ -41,6 +65,7 @@ pub(super) fn sounds(name: &Path, without: Option<&Path>) -> Result<Found, Batch
             Ok(Found {
                 root: parent.to_owned(),
                 files: vec![last.into()],
+                left_out: Vec::new(),
             })
         }
     }
@@ -60,15 +85,31 @@ fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
         entry.depth() == 0 || !(hidden || left_out)
     };
     let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
-    let mut files = Vec::new();
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for entry in walk.into_iter().filter_entry(wanted) {
-        let entry = entry.map_err(|error| BatchError::Walk {
-            file: error.path().unwrap_or(folder).to_owned(),
-            why: match error.io_error() {
-                Some(error) => error.to_string(),
-                None => "a link leads back to a folder that holds it".into(),
-            },
-        })?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = error.path().unwrap_or(folder);
+                let why = match error.io_error() {
+                    Some(error) => format!("cannot be read: {error}"),
+                    None => "is a link back to a folder that holds it".into(),
+                };
+                if error.depth() == 0 {
+                    let file = path.to_owned();
+                    return Err(BatchError::Walk { file, why });
+                }
+                match path.is_symlink() && error.io_error().is_some() {
+                    // That it leads nowhere is told when it is opened.
+                    true if is_sound(path) => {
+                        files.push(path.strip_prefix(folder).unwrap_or(path).to_owned());
+                    }
+                    true => {}
+                    false => left_out.push((path.to_owned(), why)),
+                }
+                continue;
+            }
+        };
         if !entry.file_type().is_dir() && is_sound(entry.path()) {
             let path = entry.path();
             files.push(path.strip_prefix(folder).unwrap_or(path).to_owned());
@@ -83,6 +124,7 @@ fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
     Ok(Found {
         root: folder.to_owned(),
         files,
+        left_out,
     })
 }
 
@@ -100,7 +142,7 @@ fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
     // The part before the first sign is where the names begin.
     let plain = |step: &Component| !step.as_os_str().to_str().is_some_and(has_signs);
     let root: PathBuf = Path::new(pattern).components().take_while(plain).collect();
-    let mut files = Vec::new();
+    let (mut files, mut results) = (Vec::new(), false);
     for path in paths {
         let path = path.map_err(|error| BatchError::Walk {
             file: error.path().to_owned(),
@@ -109,16 +151,25 @@ fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
         let ours = without
             .as_ref()
             .is_some_and(|without| real(&path).starts_with(without));
+        results |= ours;
         if !ours && !is_part(path.as_os_str()) && !path.is_dir() {
             files.push(path.strip_prefix(&root).unwrap_or(&path).to_owned());
         }
+    }
+    if let (true, true, Some(folder)) = (files.is_empty(), results, without) {
+        let pattern = pattern.to_owned();
+        return Err(BatchError::OnlyResults { pattern, folder });
     }
     if files.is_empty() {
         return Err(BatchError::NothingFits {
             pattern: pattern.to_owned(),
         });
     }
-    Ok(Found { root, files })
+    Ok(Found {
+        root,
+        files,
+        left_out: Vec::new(),
+    })
 }
 
 /// Where a path leads, links resolved as far as it exists; what does not is taken to become plain

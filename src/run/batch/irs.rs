@@ -47,13 +47,10 @@ impl Irs {
             self.all.push(Ir::new(origin, None)?);
             return Ok(());
         }
-        let found = find::sounds(name, None)?;
+        // Lots are drawn among all of them, so all have to be there.
+        let found = find::whole(name)?;
         for file in found.files {
             let path = found.root.join(&file);
-            if let Err(error) = path.metadata() {
-                let file = name.display().to_string();
-                return Err(ReadError::from_io(&file, error).into());
-            }
             self.all.push(Ir::new(Origin::File(path), Some(&file))?);
         }
         Ok(())
@@ -104,11 +101,14 @@ impl Ir {
             }
         };
         let files = origin.files();
+        // A recipe is its name; a file lies where it does, however its path is written.
+        let named = match &origin {
+            Origin::Recipe(_) => Fnv::new().with_text(&called),
+            Origin::File(_) => Fnv::new(),
+        };
         let stamp = files
             .iter()
-            .fold(Fnv::new().with_text(&called), |hash, file| {
-                hash.with_number(stamp::file(file))
-            });
+            .fold(named, |hash, file| hash.with_number(stamp::file(file)));
         Ok(Self {
             word: plain(&word),
             stamp: stamp.value(),

@@ -80,6 +80,7 @@ pub(super) fn read(
     })?;
     // What editors on Windows put before it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let untold = kind.is_none();
     let kind = kind
         .or_else(|| ListKind::of(name))
         .unwrap_or_else(|| guess(text));
@@ -88,6 +89,12 @@ pub(super) fn read(
         line,
         why,
     };
+    if let (true, ListKind::Paths, Some((number, id))) = (untold, kind, with_id(text)) {
+        return Err(refuse(
+            number,
+            format!("`{id}` looks like an id before a path; read such a list with --list-type scp"),
+        ));
+    }
     match kind {
         ListKind::Csv => csv(text, &called, &mut |line| take(kind, line)),
         ListKind::Json if text.trim_start().starts_with('[') => {
@@ -135,6 +142,14 @@ fn guess(text: &str) -> ListKind {
     }
 }
 
+/// The number and the id of the first entry, if it is no path, but holds one behind an id.
+fn with_id(text: &str) -> Option<(u64, &str)> {
+    let mut lines = (1..).zip(text.lines().map(str::trim));
+    let (number, line) = lines.find(|(_, line)| !line.is_empty())?;
+    let (id, path) = line.split_once(char::is_whitespace)?;
+    (!Path::new(line).exists() && Path::new(path.trim()).exists()).then_some((number, id))
+}
+
 fn scp(number: u64, text: &str) -> Result<Line, String> {
     let Some((id, path)) = text.split_once(char::is_whitespace) else {
         return Err(format!(
@@ -161,6 +176,8 @@ fn json(number: u64, value: &Value) -> Result<Line, String> {
     };
     let text = |key: &str| match object.get(key) {
         None | Some(Value::Null) => Ok(None),
+        // As an empty cell of CSV.
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(Value::Number(number)) => Ok(Some(number.to_string())),
         Some(_) => Err(format!("`{key}` is neither a text nor a number")),
@@ -271,5 +288,10 @@ mod tests {
         assert!(json(1, &value).unwrap().part);
         assert!(json(1, &serde_json::json!({ "text": "hello" })).is_err());
         assert!(json(1, &serde_json::json!(["a.wav"])).is_err());
+        // What is empty is as good as unsaid.
+        let value = serde_json::json!({ "path": "a.wav", "ir": "", "id": "" });
+        let line = json(1, &value).unwrap();
+        assert_eq!((line.ir, line.id), (None, None));
+        assert!(json(1, &serde_json::json!({ "path": "" })).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub struct Record {
     pub elapsed: Duration,
     /// Changes with everything that settles the result.
     pub key: String,
+    /// It failed where a file lies that was not to be replaced.
+    pub kept: bool,
 }
 
 /// A result.
@@ -46,6 +48,8 @@ pub struct Made {
     pub bytes: u64,
     /// The result of the early part, from the folder of the results.
     pub early: Option<String>,
+    /// Size of its file; 0 where there is none.
+    pub early_bytes: u64,
     /// The noise that was added.
     pub noise: Option<Noise>,
     /// The rate of the response, where it was another.
@@ -87,6 +91,9 @@ impl Record {
             }),
             Ok(made) => self.made(made),
         };
+        if self.kept {
+            json["kept"] = json!(true);
+        }
         json["elapsed"] = json!(self.elapsed.as_secs_f64());
         json["version"] = json!(VERSION);
         json["key"] = json!(self.key);
@@ -123,11 +130,14 @@ impl Record {
             "noise": made.noise.as_ref().map(|noise| json!({
                 "file": noise.file.to_string_lossy(),
                 "place": noise.place,
+                "resampled_from": done.noise_resampled_from.map(SampleRate::hz),
+                "averaged_from": done.noise_averaged_from,
                 "snr_db": done.snr_db.and_then(finite),
                 "gain_db": done.noise_gain_db.and_then(finite),
             })),
             "early": made.early.as_ref().map(|out| json!({
                 "out": out,
+                "bytes": made.early_bytes,
                 "frames": done.early.as_ref().map(|early| early.frames_out),
                 "clipped": done.early.as_ref().map(|early| early.levels.clipped),
             })),
@@ -147,13 +157,54 @@ pub(super) struct Before {
     pub this_version: bool,
     /// Size of the result's file; none where there was no result.
     pub bytes: Option<u64>,
-    /// Whether there is a file of the early part.
-    pub early: bool,
+    /// Size of the early part's file, where there is one.
+    pub early: Option<u64>,
+    /// It failed, for what lay there was not to be replaced.
+    pub kept: bool,
 }
 
-/// The last that an earlier run tells of each result, by the hash of its name.
+/// What an earlier run tells.
 #[derive(Debug, Default)]
-pub(super) struct Past(HashMap<u64, Before>);
+pub(super) struct Past {
+    /// The last of each result, by the hash of its name.
+    last: HashMap<u64, Before>,
+    /// Whether there is a manifest of a run that did not come to its end: results may be there of
+    /// which it had no time to tell.
+    pub unfinished: bool,
+    /// Whether there is a manifest.
+    pub exists: bool,
+}
+
+/// Bytes in which a manifest shows that it is one.
+const SIGHT: u64 = 1 << 20;
+
+/// Whether a file may be taken for a manifest: it is empty, holds a record, or the beginning of
+/// the first one.
+pub(super) fn is_manifest(path: &Path) -> Result<bool, BatchError> {
+    let refuse = BatchError::manifest(path);
+    let file = File::open(path).map_err(&refuse)?;
+    let (mut reader, mut line) = (BufReader::new(file.take(SIGHT)), Vec::new());
+    let mut first = true;
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(&refuse)?;
+        if read == 0 {
+            return Ok(first);
+        }
+        if line.ends_with(b"\n") {
+            if parse(&line).is_some() {
+                return Ok(true);
+            }
+        } else if first {
+            // A run that was killed while it wrote.
+            let whole = serde_json::from_slice::<Value>(&line).is_ok();
+            let begin = b"{\"id\":";
+            let ours = line.starts_with(begin) || begin.starts_with(&line);
+            return Ok(ours && !whole);
+        }
+        first = false;
+    }
+}
 
 impl Past {
     /// Reads a manifest, if there is one; what is no record, such as the last line of a run that
@@ -166,22 +217,31 @@ impl Past {
             }
             Err(error) => return Err(BatchError::manifest(path)(error)),
         };
-        let (mut reader, mut line, mut past) = (BufReader::new(file), Vec::new(), HashMap::new());
+        let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+        let mut past = Self {
+            last: HashMap::new(),
+            unfinished: true,
+            exists: true,
+        };
         loop {
             line.clear();
             let read = reader.read_until(b'\n', &mut line);
             if read.map_err(BatchError::manifest(path))? == 0 {
-                return Ok(Self(past));
+                return Ok(past);
             }
             // Without its end a line is torn, and will be cut off.
-            if let Some((out, before)) = line.ends_with(b"\n").then(|| parse(&line)).flatten() {
-                past.insert(out, before);
+            match line.ends_with(b"\n").then(|| parse(&line)).flatten() {
+                Some((out, before, left)) => {
+                    past.last.insert(out, before);
+                    past.unfinished = left != Some(0);
+                }
+                None => past.unfinished = true,
             }
         }
     }
 
     pub fn of(&self, out: &str) -> Option<&Before> {
-        self.0.get(&hash(out))
+        self.last.get(&hash(out))
     }
 }
 
@@ -189,7 +249,8 @@ fn hash(out: &str) -> u64 {
     Fnv::new().with(out.as_bytes()).value()
 }
 
-fn parse(line: &[u8]) -> Option<(u64, Before)> {
+/// The hash of a result's name, what is told of it, and how many were left then.
+fn parse(line: &[u8]) -> Option<(u64, Before, Option<u64>)> {
     let json: Value = serde_json::from_slice(line).ok()?;
     let out = hash(json["out"].as_str()?);
     let before = Before {
@@ -199,9 +260,10 @@ fn parse(line: &[u8]) -> Option<(u64, Before)> {
             "ok" => Some(json["bytes"].as_u64()?),
             _ => None,
         },
-        early: !json["early"].is_null(),
+        early: json["early"]["bytes"].as_u64(),
+        kept: json["kept"].as_bool() == Some(true),
     };
-    Some((out, before))
+    Some((out, before, json["left"].as_u64()))
 }
 
 /// The manifest while it is written.
@@ -254,7 +316,7 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
         let start = end.saturating_sub(block.len() as u64);
         let block = &mut block[..(end - start) as usize];
         file.seek(SeekFrom::Start(start))?;
-        std::io::Read::read_exact(file, block)?;
+        file.read_exact(block)?;
         if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
             return Ok(start + at as u64 + 1);
         }
@@ -289,6 +351,7 @@ mod tests {
             result: Err("broken".into()),
             elapsed: Duration::ZERO,
             key: key.text(),
+            kept: false,
         };
         record.json()
     }
@@ -322,6 +385,47 @@ mod tests {
                 .map(|line| line["out"].as_str().unwrap())
                 .collect();
             assert_eq!(outs, ["a.wav", "c.wav"], "{cut}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_known() {
+        let path = path("other");
+        let mut manifest = Manifest::open(&path, false).unwrap();
+        assert!(is_manifest(&path).unwrap());
+        manifest.write(&failed("a.wav")).unwrap();
+        drop(manifest);
+        let whole = fs::read(&path).unwrap();
+        for cut in [2, 10, whole.len() / 2, whole.len()] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert!(is_manifest(&path).unwrap(), "{cut}");
+        }
+        let others: [&[u8]; 5] = [
+            b"RIFF\x24\0\0\0WAVEfmt \n and more",
+            b"RIFF",
+            b"{\"path\": \"a.wav\"}\n",
+            b"{\"id\":1}",
+            b"\n",
+        ];
+        for other in others {
+            fs::write(&path, other).unwrap();
+            assert!(!is_manifest(&path).unwrap(), "{other:?}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn whether_a_run_came_to_its_end_is_told_by_its_last_line() {
+        let path = path("end");
+        assert!(!Past::read(&path).unwrap().exists);
+        let mut manifest = Manifest::open(&path, false).unwrap();
+        assert!(Past::read(&path).unwrap().unfinished);
+        for (left, unfinished) in [(1, true), (0, false)] {
+            let mut line = failed("a.wav");
+            line["left"] = json!(left);
+            manifest.write(&line).unwrap();
+            assert_eq!(Past::read(&path).unwrap().unfinished, unfinished, "{left}");
         }
         fs::remove_file(path).unwrap();
     }

@@ -155,15 +155,8 @@ impl NoiseRange {
     pub fn find(names: &[PathBuf], snr_db: (f64, f64)) -> Result<Self, BatchError> {
         let mut files = Vec::new();
         for name in names {
-            let found = find::sounds(name, None)?;
-            for file in found.files {
-                let path = found.root.join(file);
-                if let Err(error) = path.metadata() {
-                    let name = path.display().to_string();
-                    return Err(crate::io::ReadError::from_io(&name, error).into());
-                }
-                files.push(path);
-            }
+            let found = find::whole(name)?;
+            files.extend(found.files.iter().map(|file| found.root.join(file)));
         }
         Ok(Self { files, snr_db })
     }
@@ -190,7 +183,8 @@ pub struct Batch {
     pub name: Option<Template>,
     /// Where the manifest is written; `faltung.jsonl` among the results if not given.
     pub manifest: Option<PathBuf>,
-    /// Where a Kaldi `wav.scp` of the results is written at the end.
+    /// Where a Kaldi `wav.scp` of the results is written at the end; of a shard with its number in
+    /// the name.
     pub scp: Option<PathBuf>,
     /// How responses are found.
     pub pick: Pick,
@@ -239,6 +233,21 @@ impl Batch {
     pub fn manifest(&self) -> PathBuf {
         let usual = || self.out.join(self.shard.manifest());
         self.manifest.clone().unwrap_or_else(usual)
+    }
+
+    /// Where the list of the results is written: of a shard `wav.2-of-8.scp` for `wav.scp`.
+    pub fn scp(&self) -> Option<PathBuf> {
+        let scp = self.scp.clone()?;
+        if self.shard.is_whole() {
+            return Some(scp);
+        }
+        let mut name = scp.file_stem().unwrap_or_default().to_owned();
+        name.push(format!(".{}-of-{}", self.shard.number, self.shard.of));
+        if let Some(extension) = scp.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        Some(scp.with_file_name(name))
     }
 }
 

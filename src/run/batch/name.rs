@@ -1,8 +1,9 @@
 //! What results are called: a template with the parts of the input's name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::BatchError;
+use crate::io::Container;
 
 /// How the names of results are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,15 @@ impl Template {
             text: text.to_owned(),
             pieces,
         })
+    }
+
+    /// The kind of file that its end names, if it does.
+    pub(crate) fn container(&self) -> Option<Container> {
+        match self.pieces.last()? {
+            // What stands before it may be what makes an extension of it.
+            Piece::Text(text) => Container::of(Path::new(&format!("x{text}"))),
+            _ => None,
+        }
     }
 
     /// The name of a result, relative to the folder of all.

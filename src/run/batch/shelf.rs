@@ -125,20 +125,20 @@ impl<T: Sample> Slots<T> {
 
 /// What was said of responses, so that it is said once.
 #[derive(Debug, Default)]
-pub(super) struct Said(Mutex<HashSet<(u32, u32)>>);
+pub(super) struct Said(Mutex<HashSet<String>>);
 
 impl Said {
     /// True the first time.
-    fn first(&self, ir: u32, rate: u32) -> bool {
+    fn first(&self, text: &str) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.insert((ir, rate))
+        said.insert(text.to_owned())
     }
 }
 
 /// Loads a response and makes it ready; gives `note` what people should know of it.
 pub(super) fn make<T: Sample>(
     irs: &Irs,
-    (at, hz, inputs): Place,
+    (at, _, inputs): Place,
     rate: SampleRate,
     how: &Augment,
     said: &Said,
@@ -146,14 +146,17 @@ pub(super) fn make<T: Sample>(
 ) -> Result<(Ready<T>, usize), String> {
     let ir = irs.get(at);
     let loaded = ir.origin.load(rate).map_err(|error| error.to_string())?;
-    if said.first(at, hz) {
-        if ir.origin.file().is_some() {
-            loaded.notes().into_iter().for_each(note);
-        }
-        if let Some(from) = loaded.resampled_from() {
-            note(format!("{}: resampled from {from} to {rate}", ir.called));
-        }
+    let mut notes = match ir.origin.file() {
+        Some(_) => loaded.notes(),
+        None => Vec::new(),
+    };
+    if let Some(from) = loaded.resampled_from() {
+        notes.push(format!("{}: resampled from {from} to {rate}", ir.called));
     }
+    notes
+        .into_iter()
+        .filter(|text| said.first(text))
+        .for_each(note);
     let channels = loaded.ir.channel_count();
     let routing = match &how.render.routing {
         Some(routing) => Ok(routing.clone()),

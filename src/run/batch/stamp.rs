@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::draw::Fnv;
+use super::find;
 
-/// Of a file's name, size and time of change; contents are not read.
+/// Of where a file lies, its size and time of change; contents are not read. The same however its
+/// path is written.
 pub(super) fn file(path: &Path) -> u64 {
-    let named = Fnv::new().with(path.as_os_str().as_encoded_bytes());
+    let named = Fnv::new().with(find::real(path).as_os_str().as_encoded_bytes());
     let Ok(about) = fs::metadata(path) else {
         return named.value();
     };
@@ -78,6 +80,16 @@ mod tests {
         ] {
             assert_eq!(Key::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_has_one_stamp_however_its_path_is_written() {
+        let cargo = Path::new("Cargo.toml");
+        let whole = cargo.canonicalize().unwrap();
+        for path in [Path::new("./src/../Cargo.toml"), &whole] {
+            assert_eq!(file(path), file(cargo), "{}", path.display());
+        }
+        assert!(file(Path::new("src")) != file(cargo));
     }
 
     #[test]

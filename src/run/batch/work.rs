@@ -1,14 +1,15 @@
 //! What is to be done, task by task: settled, and refused where it cannot end well, before
 //! anything is done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::draw::{Draw, Fnv};
 use super::find::{self, with_slashes};
 use super::irs::{Ir, Irs};
-use super::manifest::{Before, Past, VERSION};
+use super::manifest::{Before, Past, VERSION, is_manifest};
 use super::name::{Parts, Template, within};
 use super::stamp::{self, Key};
 use super::{Batch, BatchError, Corpus, Earlier, Pick};
@@ -70,6 +71,10 @@ pub struct Work {
     pub(super) tasks: Vec<Task>,
     /// Which of them are still to be done.
     pub(super) todo: Vec<u32>,
+    /// Of those, the results that lie there and are not to be replaced.
+    pub(super) foreign: HashSet<u32>,
+    /// Results of which the manifest of an unfinished run does not tell.
+    orphans: usize,
     noise_stamps: Vec<u64>,
     /// Of the options and the version.
     options: u64,
@@ -87,17 +92,29 @@ impl Batch {
         if corpus.is_empty() {
             return Err(BatchError::NoInput);
         }
+        if self.out.metadata().is_ok_and(|out| !out.is_dir()) {
+            return Err(BatchError::NotFolder { folder: self.out });
+        }
         let manifest = self.manifest();
-        let old = fs::metadata(&manifest).is_ok_and(|old| old.len() > 0);
+        let old = fs::metadata(&manifest).is_ok_and(|old| old.is_file() && old.len() > 0);
+        if old && !is_manifest(&manifest)? {
+            return Err(BatchError::NoManifest { file: manifest });
+        }
         if self.earlier == Earlier::Keep && old {
             return Err(BatchError::ManifestExists { file: manifest });
         }
-        if let Some(scp) = &self.scp
+        if let Some(scp) = self.scp()
             && self.earlier == Earlier::Keep
             && scp.symlink_metadata().is_ok()
         {
             let file = scp.display().to_string();
             return Err(WriteError::Exists { file }.into());
+        }
+        if let Some(scp) = self.scp()
+            && self.earlier == Earlier::Resume
+            && !is_earlier_list(&scp, &self.out)
+        {
+            return Err(BatchError::NoList { file: scp });
         }
         let mut work = Work {
             noise_stamps: match &self.noise {
@@ -110,6 +127,8 @@ impl Batch {
             irs,
             tasks: Vec::new(),
             todo: Vec::new(),
+            foreign: HashSet::new(),
+            orphans: 0,
             again: Again::default(),
             usual: [
                 Template::new("{dir}/{stem}.{ext}")?,
@@ -121,7 +140,7 @@ impl Batch {
         work.settle()?;
         work.refuse_to_replace_inputs()?;
         if work.batch.earlier == Earlier::Resume {
-            work.look_back(&Past::read(&manifest)?);
+            work.look_back(&Past::read(&manifest)?)?;
         } else {
             work.todo = (0..work.tasks.len() as u32).collect();
         }
@@ -130,6 +149,19 @@ impl Batch {
         work.batch.how.render.threads = Some(threads);
         Ok(work)
     }
+}
+
+/// Whether a list of results may be written here: nothing is there, or one of this folder's.
+fn is_earlier_list(scp: &Path, out: &Path) -> bool {
+    let mut line = String::new();
+    let Ok(file) = fs::File::open(scp) else {
+        return true;
+    };
+    let read = BufReader::new(file.take(1 << 16)).read_line(&mut line);
+    let entry = line.trim_end().split_once(' ');
+    let ours =
+        entry.is_some_and(|(_, path)| find::real(Path::new(path)).starts_with(find::real(out)));
+    read.is_ok() && (line.is_empty() || ours)
 }
 
 /// Of everything that settles results beside the files.
@@ -168,6 +200,12 @@ impl Work {
         self.again
     }
 
+    /// Results that are replaced though the manifest of the earlier run does not tell of them: it
+    /// was stopped before it could, or somebody else put them there.
+    pub fn orphans(&self) -> usize {
+        self.orphans
+    }
+
     /// Workers: as many as were asked for, and as there is work for.
     pub fn jobs(&self) -> usize {
         self.batch.jobs.get().min(self.todo.len())
@@ -196,7 +234,7 @@ impl Work {
         for ir in self.corpus.irs() {
             named.push(self.irs.add_named(ir)?);
         }
-        let mut names: HashMap<u64, Task> = HashMap::new();
+        let (mut names, mut ids) = (HashMap::new(), HashMap::new());
         let mut index = 0u32;
         for entry in 0..self.corpus.len() {
             let own = self.corpus.ir(entry).map(|ir| named[ir as usize]);
@@ -222,6 +260,9 @@ impl Work {
                 let entry = entry as u32;
                 let task = Task { entry, ir, index };
                 self.book_name(task, &mut names)?;
+                if let Some(scp) = &self.batch.scp {
+                    self.book_id(task, &mut ids, scp)?;
+                }
                 if self.batch.shard.has(index) {
                     self.tasks.push(task);
                 }
@@ -229,30 +270,116 @@ impl Work {
                 index = next.ok_or(BatchError::TooMany { most: u32::MAX })?;
             }
         }
+        self.refuse_to_meet(&names)
+    }
+
+    /// Refuses an id that another result has, and what a list of results cannot hold.
+    fn book_id(
+        &self,
+        task: Task,
+        ids: &mut HashMap<u64, Task>,
+        scp: &Path,
+    ) -> Result<(), BatchError> {
+        let scp = scp.display().to_string();
+        let out = self.batch.out.join(self.out(task)?);
+        let out = out.to_string_lossy();
+        if out.contains(['\n', '\r']) {
+            let out = out.into_owned();
+            return Err(BatchError::TwoLines { out, scp });
+        }
+        let id = self.scp_id(task)?;
+        let hash = Fnv::new().with_text(&id).value();
+        if let Some(other) = ids.insert(hash, task)
+            && self.scp_id(other)? == id
+        {
+            return Err(BatchError::SameId {
+                one: self.called(other),
+                other: self.called(task),
+                id,
+                scp,
+            });
+        }
         Ok(())
+    }
+
+    /// The result's id in Kaldi's list: the sound's own, without blanks, or by the result's name.
+    pub(super) fn scp_id(&self, task: Task) -> Result<String, BatchError> {
+        let entry = task.entry as usize;
+        let id = match self.corpus.has_id(entry) && self.batch.pick != Pick::All {
+            true => self.corpus.key(entry),
+            false => with_slashes(&self.out(task)?.with_extension("")).replace('/', "-"),
+        };
+        Ok(id.replace(char::is_whitespace, "_"))
+    }
+
+    /// Refuses a manifest or a list of results that would be one file with another of them.
+    fn refuse_to_meet(&self, names: &HashMap<u64, Task>) -> Result<(), BatchError> {
+        const MANIFEST: &str = "the manifest";
+        const LIST: &str = "the list of results";
+        let folder = find::real(&self.batch.out);
+        let manifest = find::real(&self.batch.manifest());
+        let scp = self.batch.scp().map(|scp| find::real(&scp));
+        let met = |file: &Path, one, other| {
+            let file = file.display().to_string();
+            Err(BatchError::Met { file, one, other })
+        };
+        if scp.as_ref() == Some(&manifest) {
+            return met(&manifest, MANIFEST, LIST);
+        }
+        for (file, what) in [(Some(manifest), MANIFEST), (scp, LIST)] {
+            let Some(file) = file else { continue };
+            let Ok(below) = file.strip_prefix(&folder) else {
+                continue;
+            };
+            let Some(&task) = names.get(&named(below)) else {
+                continue;
+            };
+            let out = self.out(task)?;
+            if below == out || self.early(&out).is_some_and(|early| early == below) {
+                return met(&file, what, "a result");
+            }
+        }
+        Ok(())
+    }
+
+    /// A task for people.
+    fn called(&self, task: Task) -> String {
+        let input = self.corpus.path(task.entry as usize);
+        match self.batch.pick {
+            Pick::All => format!("{} with {}", input.display(), self.ir(task).called),
+            _ => input.display().to_string(),
+        }
     }
 
     /// Refuses a name that another result has.
     fn book_name(&self, task: Task, names: &mut HashMap<u64, Task>) -> Result<(), BatchError> {
-        let out = self.out(task)?;
+        let out = self.out(task).map_err(|error| match error {
+            BatchError::Template { template, why } => BatchError::Template {
+                template,
+                why: format!("{why}; it is that of {}", self.called(task)),
+            },
+            other => other,
+        })?;
+        let kind = self.container(task);
+        if let Some(named) = Container::of(&out).filter(|named| *named != kind) {
+            let out = self.batch.out.join(out).display().to_string();
+            return Err(BatchError::Kinds { out, named, kind });
+        }
         let early = self.early(&out);
         for out in [Some(out), early].into_iter().flatten() {
-            let hash = Fnv::new().with(out.as_os_str().as_encoded_bytes()).value();
-            let Some(other) = names.insert(hash, task) else {
+            let bytes = out.file_name().map_or(0, |name| name.len());
+            if bytes > 255 {
+                let out = self.batch.out.join(out).display().to_string();
+                return Err(BatchError::LongName { out, bytes });
+            }
+            let Some(other) = names.insert(named(&out), task) else {
                 continue;
             };
             let theirs = self.out(other)?;
             if theirs == out || self.early(&theirs).as_ref() == Some(&out) {
-                let called = |task: Task| {
-                    let input = self.corpus.path(task.entry as usize);
-                    match self.batch.pick {
-                        Pick::All => format!("{} with {}", input.display(), self.ir(task).called),
-                        _ => input.display().to_string(),
-                    }
-                };
                 return Err(BatchError::Twice {
-                    one: called(other),
-                    other: called(task),
+                    one: self.called(other),
+                    other: self.called(task),
                     out: self.batch.out.join(out).display().to_string(),
                 });
             }
@@ -274,7 +401,7 @@ impl Work {
                 }
             }
         }
-        let others = [Some(self.batch.manifest()), self.batch.scp.clone()];
+        let others = [Some(self.batch.manifest()), self.batch.scp()];
         for other in others.into_iter().flatten() {
             if let Some(id) = file_id(&find::real(&other)) {
                 there.insert(id, None);
@@ -304,14 +431,23 @@ impl Work {
     }
 
     /// Finds out what an earlier run has left to be done.
-    fn look_back(&mut self, past: &Past) {
+    fn look_back(&mut self, past: &Past) -> Result<(), BatchError> {
+        let mut first = None;
         for at in 0..self.tasks.len() {
             let task = self.tasks[at];
             let Ok(out) = self.out(task) else { continue };
             let Some(before) = past.of(&with_slashes(&out)) else {
                 self.todo.push(at as u32);
+                let there = self.batch.out.join(out);
+                if there.symlink_metadata().is_ok() {
+                    self.orphans += 1;
+                    first.get_or_insert(there);
+                }
                 continue;
             };
+            if before.kept {
+                self.foreign.insert(at as u32);
+            }
             let (key, _) = self.key(task);
             let early = self.early(&out).map(|early| self.batch.out.join(early));
             let Some(why) = changed(before, key, &self.batch.out.join(&out), early.as_deref())
@@ -329,6 +465,23 @@ impl Work {
                 Why::Gone => &mut self.again.gone,
             } += 1;
         }
+        match first.filter(|_| !past.unfinished) {
+            None => Ok(()),
+            Some(first) => {
+                let manifest = self.batch.manifest();
+                let manifest = manifest.display();
+                Err(BatchError::Unknown {
+                    file: first.display().to_string(),
+                    why: match past.exists {
+                        true => format!(
+                            "{manifest}, of a run that came to its end, does not tell of it"
+                        ),
+                        false => format!("there is no manifest {manifest} that tells of it"),
+                    },
+                    count: self.orphans,
+                })
+            }
+        }
     }
 
     pub(super) fn ir(&self, task: Task) -> &Ir {
@@ -338,10 +491,10 @@ impl Work {
     /// The result's kind of file.
     pub(super) fn container(&self, task: Task) -> Container {
         let entry = task.entry as usize;
-        let listed = self
-            .corpus
-            .out(entry)
-            .and_then(|out| Container::of(Path::new(out)));
+        let listed = match self.corpus.out(entry) {
+            Some(out) => Container::of(Path::new(out)),
+            None => self.batch.name.as_ref().and_then(Template::container),
+        };
         let usual =
             || Container::of(&self.corpus.path(entry)).filter(|kind| *kind != Container::Raw);
         let kind = self.batch.container.or(listed).or_else(usual);
@@ -437,7 +590,8 @@ fn changed(before: &Before, key: Key, out: &Path, early: Option<&Path>) -> Optio
         return Some(Why::Failed);
     };
     let size = fs::metadata(out).map(|file| file.len()).ok();
-    let early_gone = early.is_some_and(|early| !early.exists());
+    let early_size = early.map(|early| fs::metadata(early).map(|file| file.len()).ok());
+    let early_gone = early_size.is_some_and(|size| size.is_none() || size != before.early);
     let old = before.key;
     let reasons = [
         (!before.this_version, Why::Version),
@@ -448,6 +602,11 @@ fn changed(before: &Before, key: Key, out: &Path, early: Option<&Path>) -> Optio
         (size != Some(bytes) || early_gone, Why::Gone),
     ];
     reasons.into_iter().find(|(is, _)| *is).map(|(_, why)| why)
+}
+
+/// The hash of a name below the folder of the results.
+fn named(out: &Path) -> u64 {
+    Fnv::new().with(out.as_os_str().as_encoded_bytes()).value()
 }
 
 /// The same for all names of a file.
