@@ -852,12 +852,15 @@ fn a_pipe_at_either_end_gives_what_a_file_gives() {
     assert_eq!(room.read("piped.wav"), file, "from a pipe");
     let out = room.faltung_fed("render - ir.wav -", &input).ok().out;
     // There every frame comes as soon as it can, by other sums.
-    let prompt = Wav::parse(&out);
-    assert_eq!(prompt.channels.len(), file.channels.len());
-    for (prompt, file) in prompt.channels.iter().zip(&file.channels) {
-        assert_eq!(prompt.len(), file.len(), "from a pipe to a pipe");
+    let immediate = Wav::parse(&out);
+    assert_eq!(immediate.channels.len(), file.channels.len());
+    for (immediate, file) in immediate.channels.iter().zip(&file.channels) {
+        assert_eq!(immediate.len(), file.len(), "from a pipe to a pipe");
         let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6;
-        assert!(prompt.iter().zip(file).all(near), "from a pipe to a pipe");
+        assert!(
+            immediate.iter().zip(file).all(near),
+            "from a pipe to a pipe"
+        );
     }
     // Also a response may come through the pipe.
     let ir = fs::read(room.path("ir.wav")).unwrap();

@@ -330,7 +330,7 @@ fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Fai
     Ok(Render {
         mode: args.mode,
         routing: args.order.map(Routing::TrueStereoOrder),
-        prompt: is_listened_to(&args.input, &args.output),
+        immediate: is_listened_to(&args.input, &args.output),
         threads: args.jobs,
         ..args.sound.render()
     })
@@ -435,7 +435,7 @@ impl Job<'_> {
         if !quiet {
             tell(self.status(&settled));
             if let Some(jobs) = args.jobs.filter(|&jobs| jobs > 1 && settled.blocks.1 == 1) {
-                let why = match (self.swaps.is_empty(), self.render.prompt) {
+                let why = match (self.swaps.is_empty(), self.render.immediate) {
                     (false, _) => ", as --swap takes one thread",
                     (true, true) => ", as sound from pipe to pipe takes one thread",
                     _ => ": one thread has all there is to do",
@@ -495,7 +495,7 @@ impl Job<'_> {
             (dry, wet) => format!("dry {}, wet {}", factor(dry), factor(wet)),
         };
         let latency = match (latency, threads) {
-            (0, _) if render.prompt => format!("latency 0, as it comes in blocks of {block}"),
+            (0, _) if render.immediate => format!("latency 0, as it comes in blocks of {block}"),
             (0, 1) => format!("latency 0, blocks of {block}"),
             (0, _) => format!("latency 0, blocks of {block} on {threads} threads"),
             (frames, _) => format!("latency {frames} (taken out)"),

@@ -13,7 +13,7 @@ pub(super) struct Delivery<'a, T, K> {
     way: Way<T>,
     sink: &'a mut K,
     /// Hands on what is written at once.
-    prompt: bool,
+    immediate: bool,
     /// Input frames so far.
     heard: u64,
 }
@@ -70,7 +70,7 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
         Self {
             way,
             sink,
-            prompt: options.prompt,
+            immediate: options.immediate,
             heard: 0,
         }
     }
@@ -178,7 +178,7 @@ impl<'a, T: Sample, K: Sink<T>> Delivery<'a, T, K> {
     }
 
     fn hand_on(&mut self) -> Result<(), RunError> {
-        if self.prompt {
+        if self.immediate {
             self.sink.flush()?;
         }
         Ok(())

@@ -89,7 +89,7 @@ pub struct Render {
     pub latency: Option<Latency>,
     /// Hands out every frame as soon as its input is there, at the price of speed: for a pipe that
     /// somebody listens to.
-    pub prompt: bool,
+    pub immediate: bool,
     /// Threads that compute; as many as there are cores if not given. The result is the same to
     /// the bit.
     pub threads: Option<usize>,
@@ -109,7 +109,7 @@ impl Default for Render {
             predelay: 0.0,
             routing: None,
             latency: None,
-            prompt: false,
+            immediate: false,
             threads: None,
             guard: false,
         }

@@ -37,7 +37,7 @@ pub(super) enum Machine<T: Sample> {
 
 impl<T: Sample> Ready<T> {
     /// Prepares a response for inputs of so many channels, as `options` will have it: routing,
-    /// latency and promptness are settled here.
+    /// latency and whether answers come at once are settled here.
     ///
     /// # Errors
     /// When the channels do not fit.
@@ -92,7 +92,7 @@ fn machine<T: Sample>(
 ) -> Result<Machine<T>, BuildError> {
     let latency = match options.latency {
         Some(latency) => Some(latency),
-        None if options.prompt || frames <= EXACT => Some(Latency::Zero),
+        None if options.immediate || frames <= EXACT => Some(Latency::Zero),
         None => None,
     };
     Ok(match latency {

@@ -21,7 +21,7 @@ use crate::signal::{Sample, SampleRate};
 /// Frames that are read, convolved and written at a time where they come as a stream.
 const BLOCK: usize = 8192;
 /// The same where somebody waits for them.
-const PROMPT: usize = 1024;
+const IMMEDIATE: usize = 1024;
 /// Level in dB below the peak under which nothing is left of a response but rounding.
 const ROUNDING: f64 = -120.0;
 
@@ -177,7 +177,11 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
     }
 
     fn stream_block(&self) -> usize {
-        if self.options.prompt { PROMPT } else { BLOCK }
+        if self.options.immediate {
+            IMMEDIATE
+        } else {
+            BLOCK
+        }
     }
 
     /// As ordered, or one for each core; no more than there are blocks.
