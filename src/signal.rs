@@ -1,5 +1,6 @@
 //! The ground everything stands on: samples, sample rates, planar audio.
 
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -33,6 +34,20 @@ pub trait Sample:
     /// where one is not).
     #[doc(hidden)]
     fn magnitudes(samples: &[Self]) -> (Self, Self);
+}
+
+/// The one of two things, for f32 and for f64, that is for the sample type `T`.
+pub(crate) fn of_type<T: Sample, A: Any>(
+    single: &'static dyn Any,
+    double: &'static dyn Any,
+) -> &'static A {
+    let chosen = match TypeId::of::<T>() == TypeId::of::<f32>() {
+        true => single,
+        false => double,
+    };
+    chosen
+        .downcast_ref()
+        .expect("samples are f32 or f64, and sealed")
 }
 
 /// On the bits, whose order as integers is that of the magnitudes: this becomes vector code

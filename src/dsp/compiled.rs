@@ -3,7 +3,6 @@
 //! Generic code is compiled anew in every crate that uses it; these loops, in their versions for
 //! each CPU, would take every user's build a minute. A table of functions ends that.
 
-use std::any::{Any, TypeId};
 use std::ops::Range;
 
 use super::direct;
@@ -11,7 +10,7 @@ use super::fft::Transform;
 use super::history;
 use super::product::Sum;
 use crate::kernel::Cpu;
-use crate::signal::Sample;
+use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, &[T], &[T], &mut [T], &mut [T], usize);
 type Inverse<T> = fn(&Transform<T>, Range<usize>, &Sum<'_, T>, &mut [T], &mut [T]);
@@ -43,13 +42,6 @@ impl<T: Sample> Compiled<T> {
     pub fn table() -> &'static Self {
         static F32: Compiled<f32> = Compiled::new();
         static F64: Compiled<f64> = Compiled::new();
-        let table: &'static dyn Any = if TypeId::of::<T>() == TypeId::of::<f32>() {
-            &F32
-        } else {
-            &F64
-        };
-        table
-            .downcast_ref()
-            .expect("samples are f32 or f64, and sealed")
+        signal::of_type::<T, Self>(&F32, &F64)
     }
 }

@@ -11,13 +11,12 @@
 //! vectors, once for each CPU (see [`kernel::run`](crate::kernel::run)). The results are the same
 //! bits on all of them.
 
-use std::any::{Any, TypeId};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::{Replaced, SampleFormat};
 use crate::kernel::{self, Body, Cpu, Lane};
-use crate::signal::Sample;
+use crate::signal::{self, Sample};
 
 mod decode;
 mod encode;
@@ -166,14 +165,7 @@ impl<T: Sample> Compiled<T> {
     fn table() -> &'static Self {
         static F32: Compiled<f32> = Compiled::new();
         static F64: Compiled<f64> = Compiled::new();
-        let table: &'static dyn Any = if TypeId::of::<T>() == TypeId::of::<f32>() {
-            &F32
-        } else {
-            &F64
-        };
-        table
-            .downcast_ref()
-            .expect("samples are f32 or f64, and sealed")
+        signal::of_type::<T, Self>(&F32, &F64)
     }
 }
 

@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
-use super::offline::{Ready, Render, Report, RunError, Session, Tail};
+use super::offline::{Ready, Render, Report, RunError, Session, Tail, from_db, to_db};
 use crate::dsp::mode::Mode;
 use crate::io::{
     Container, FileSink, FileSource, Levels, SampleFormat, Sink, Source, Spec, Spool, Tags,
@@ -294,7 +294,7 @@ pub fn reverberate<T: Sample>(
     let format = to.format.unwrap_or_else(|| container.nearest(input.format));
 
     let copy = to.early.map(|_| Spool::beside(&near, input)).transpose()?;
-    let mut account = Account::new(copy);
+    let mut account = Account::new(how.level == LevelMatch::Keep, copy);
     let heard = Heard {
         source,
         account: &mut account,
@@ -678,13 +678,4 @@ fn deliver<T: Sample>(
         let _ = fs::remove_file(path);
     }
     done
-}
-
-/// A factor in dB; the sign is lost.
-fn to_db(factor: f64) -> f64 {
-    20.0 * factor.abs().log10()
-}
-
-fn from_db(db: f64) -> f64 {
-    10f64.powf(db / 20.0)
 }

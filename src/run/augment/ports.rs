@@ -7,6 +7,8 @@ use crate::signal::Sample;
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) frames: u64,
+    /// Whether its power is asked for.
+    measured: bool,
     /// Sum of the squares of all samples, and how many they are.
     squares: f64,
     samples: u64,
@@ -17,15 +19,16 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// With a copy of the signal, if there is space for one.
-    pub(super) fn new(copy: Option<Spool>) -> Self {
+    /// With its power, if that is asked for, and a copy of the signal, if there is space for one.
+    pub(super) fn new(measured: bool, copy: Option<Spool>) -> Self {
         Self {
+            measured,
             copy,
             ..Self::default()
         }
     }
 
-    /// Mean square of a sample.
+    /// Mean square of a sample, where it was asked for.
     pub(super) fn power(&self) -> f64 {
         self.squares / self.samples as f64
     }
@@ -53,9 +56,11 @@ impl<T: Sample, S: Source<T>> Source<T> for Heard<'_, S> {
     fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
         let frames = self.source.read(block)?;
         self.account.frames += frames as u64;
-        self.account.samples += (frames * block.len()) as u64;
-        let channels = block.iter().map(|channel| squares(&channel[..frames]));
-        self.account.squares += channels.sum::<f64>();
+        if self.account.measured {
+            self.account.samples += (frames * block.len()) as u64;
+            let channels = block.iter().map(|channel| squares(&channel[..frames]));
+            self.account.squares += channels.sum::<f64>();
+        }
         if let Some(copy) = &mut self.account.copy
             && let Err(error) = copy.put(block, 0..frames)
         {

@@ -156,10 +156,10 @@ pub struct Report {
 }
 
 /// A factor in dB; the sign is lost.
-fn to_db(factor: f64) -> f64 {
+pub(super) fn to_db(factor: f64) -> f64 {
     20.0 * factor.abs().log10()
 }
 
-fn from_db(db: f64) -> f64 {
+pub(super) fn from_db(db: f64) -> f64 {
     10f64.powf(db / 20.0)
 }
