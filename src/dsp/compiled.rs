@@ -6,14 +6,13 @@
 use std::ops::Range;
 
 use super::direct;
-use super::fft::Transform;
+use super::fft::{Bins, Transform};
 use super::history;
-use super::product::Sum;
 use crate::kernel::Cpu;
 use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, &[T], &[T], &mut [T], &mut [T], usize);
-type Inverse<T> = fn(&Transform<T>, Range<usize>, &Sum<'_, T>, &mut [T], &mut [T]);
+type Inverse<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T], &mut [T]);
 
 /// The loops for one sample type.
 #[derive(Debug)]

@@ -74,6 +74,9 @@ const PIECES: f64 = 0.8;
 /// Fixed cost of a level's block, whatever its size, for each input and output.
 const BLOCK: f64 = 110.0;
 
+/// What the same products cost beside that where they are made in pairs: half as much is fetched.
+const IN_PAIRS: [f64; 4] = [0.9, 0.65, 0.6, 0.6];
+
 /// Room in the levels of cache, in bytes.
 const CACHES: [usize; 3] = [32 << 10, 900 << 10, 30 << 20];
 
@@ -96,7 +99,14 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
         // has passed several times. So what is nearest stays nearest.
         let bytes =
             level.partitions * level.block * 2 * size_of::<T>() * (counts.inputs + counts.routes);
-        let product = average(&table.products, resident, resident + bytes);
+        let mut prices = table.products;
+        if level.in_pairs() {
+            prices
+                .iter_mut()
+                .zip(IN_PAIRS)
+                .for_each(|(price, share)| *price *= share);
+        }
+        let product = average(&prices, resident, resident + bytes);
         resident += bytes;
         let doublings = (level.block as f64 / 64.0).log2();
         let transforms = table.transforms.0 + table.transforms.1 * doublings;

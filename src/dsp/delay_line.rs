@@ -55,6 +55,16 @@ impl<T: Scalar> DelayLine<T> {
         self.silent[self.newest]
     }
 
+    /// Where the spectrum `age` blocks before the newest is.
+    pub fn slot(&self, age: usize) -> usize {
+        let slot = self.newest + age;
+        slot.checked_sub(self.silent.len()).unwrap_or(slot)
+    }
+
+    pub fn is_silent(&self, slot: usize) -> bool {
+        self.silent[slot]
+    }
+
     /// Whether no slot is silent.
     pub fn all_sound(&self) -> bool {
         self.silences == 0
@@ -63,12 +73,5 @@ impl<T: Scalar> DelayLine<T> {
     /// Whether every slot is silent.
     pub fn all_silent(&self) -> bool {
         self.silences == self.silent.len()
-    }
-
-    /// The slots from the newest to the oldest, and whether they are silent.
-    pub fn slots(&self) -> impl Iterator<Item = (usize, bool)> {
-        let (older, newer) = self.silent.split_at(self.newest);
-        let newer = newer.iter().enumerate().map(|(k, &s)| (self.newest + k, s));
-        newer.chain(older.iter().enumerate().map(|(k, &s)| (k, s)))
     }
 }

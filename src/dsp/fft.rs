@@ -24,6 +24,7 @@ mod roots;
 mod tests;
 
 use super::compiled::Compiled;
+use super::pairs;
 use super::product::{Sum, TILE};
 use crate::kernel::{self, Buffer, Cpu};
 use crate::signal::Sample;
@@ -55,6 +56,24 @@ pub struct Transform<T: 'static> {
     leaves: LeafRoots<T>,
     /// Depth first, as they run forward; the inverse runs them from the last to the first.
     steps: Vec<Step>,
+}
+
+/// What the way back begins with.
+pub(crate) enum Bins<'a, T: 'static> {
+    Sum(&'a Sum<'a, T>),
+    Pairs(pairs::Bins<'a, T>),
+}
+
+impl<'a, T> From<&'a Sum<'a, T>> for Bins<'a, T> {
+    fn from(sum: &'a Sum<'a, T>) -> Self {
+        Self::Sum(sum)
+    }
+}
+
+impl<'a, T> From<pairs::Bins<'a, T>> for Bins<'a, T> {
+    fn from(bins: pairs::Bins<'a, T>) -> Self {
+        Self::Pairs(bins)
+    }
 }
 
 /// The butterflies of `nodes` nodes from `node` on, over their columns `from..from + len`, or a leaf.
@@ -245,18 +264,24 @@ impl<T: Sample> Transform<T> {
         }
     }
 
-    /// Does some steps of the way back from the bins that `sum` makes, whose imaginary part, in
-    /// `out`, is the output that belongs to the current block.
+    /// Does some steps of the way back from `bins`, whose imaginary part, in `out`, is the output
+    /// that belongs to the current block.
     ///
-    /// `sum` is read by early steps only, `out` is written by late ones.
-    pub fn inverse(&self, steps: Range<usize>, sum: &Sum<'_, T>, work: &mut [T], out: &mut [T]) {
-        (self.compiled.inverse)(self, steps, sum, work, out);
+    /// `bins` are read by early steps only, `out` is written by late ones.
+    pub fn inverse<'a>(
+        &self,
+        steps: Range<usize>,
+        bins: impl Into<Bins<'a, T>>,
+        work: &mut [T],
+        out: &mut [T],
+    ) {
+        (self.compiled.inverse)(self, steps, bins.into(), work, out);
     }
 
     pub(super) fn run_inverse(
         &self,
         steps: Range<usize>,
-        sum: &Sum<'_, T>,
+        mut bins: Bins<'_, T>,
         work: &mut [T],
         out: &mut [T],
     ) {
@@ -295,7 +320,7 @@ impl<T: Sample> Transform<T> {
                 let leaves = next - first;
                 let all = self.passes.is_empty();
                 let body = InverseLeaves {
-                    sum,
+                    bins: &mut bins,
                     leaf: node,
                     leaves,
                     first: self.leaves.first.of(node, leaves),
@@ -333,14 +358,29 @@ impl<T: Sample> Transform<T> {
         self.cost(self.steps[step])
     }
 
-    /// How much work a step of `inverse` is, when its sum has `products` products per bin.
-    pub fn inverse_cost(&self, step: usize, products: usize) -> u32 {
+    /// How much work a step of `inverse` is, when its sum has `products` products per bin; if they
+    /// are made in pairs, on average of the step and the one it is joined to.
+    pub fn inverse_cost(&self, step: usize, products: usize, in_pairs: bool) -> u32 {
         let step = self.steps[self.steps.len() - 1 - step];
-        let products = match self.passes.get(step.pass as usize) {
-            Some(_) => 0,
-            None => products * self.tile,
+        let products = match (self.passes.get(step.pass as usize), in_pairs) {
+            (Some(_), _) => 0,
+            (None, false) => products * self.tile / 8,
+            (None, true) => (products + 1) * self.tile / 12,
         };
-        self.cost(step) + products as u32 / 8
+        self.cost(step) + products as u32
+    }
+
+    /// Whether this step of `inverse` makes the second tile of two neighbours.
+    pub fn ends_pair(&self, step: usize) -> bool {
+        let step = self.steps[self.steps.len() - 1 - step];
+        step.pass as usize == self.passes.len() && step.node & 1 == 0
+    }
+
+    /// What two neighbouring tiles cost, if there are two.
+    pub fn pair_cost(&self, products: usize) -> Option<u32> {
+        let tile = |step| self.inverse_cost(step, products, true);
+        let second = (0..self.steps()).find(|&step| self.ends_pair(step))?;
+        (self.block > self.tile).then(|| 2 * tile(second))
     }
 
     fn cost(&self, step: Step) -> u32 {

@@ -17,6 +17,7 @@ mod fft;
 mod handover;
 mod history;
 pub mod mode;
+mod pairs;
 pub mod plan;
 mod product;
 pub mod routing;

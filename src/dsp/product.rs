@@ -8,6 +8,7 @@
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::delay_line::DelayLine;
@@ -36,7 +37,7 @@ pub(crate) struct Path<T> {
 }
 
 /// Neighbouring slots of an input's past that meet neighbouring partitions of a response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Index of the path.
     pub path: usize,
@@ -48,53 +49,34 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Lists the products of a response with an input's past, in runs that leave out silence.
+    /// Lists the products of some of a response's partitions with an input's past, in runs that
+    /// leave out silence.
     pub fn list<T: Scalar>(
         path: usize,
         past: &DelayLine<T>,
         response: &Partitions<T>,
+        parts: Range<usize>,
         runs: &mut Vec<Run>,
     ) {
-        let parts = response.silent.len();
-        if past.all_sound() && response.all_sound {
-            let (slot, unbroken) = (past.newest(), past.spectra().slots() - past.newest());
-            let count = unbroken.min(parts);
+        let (slots, end) = (past.spectra().slots(), response.silent.len().min(parts.end));
+        let mut part = parts.start;
+        while part < end {
+            // The ring breaks where its slots do.
+            let slot = past.slot(part);
+            let most = (slots - slot).min(end - part);
+            let sounds = |part: usize| !past.is_silent(past.slot(part)) && !response.silent[part];
+            let count = match past.all_sound() && response.all_sound {
+                true => most,
+                false => (0..most).find(|k| !sounds(part + k)).unwrap_or(most),
+            };
             runs.extend((count > 0).then_some(Run {
                 path,
                 slot,
-                part: 0,
-                count,
-            }));
-            let (part, count) = (count, parts - count);
-            runs.extend((count > 0).then_some(Run {
-                path,
-                slot: 0,
                 part,
                 count,
             }));
-            return;
+            part += count.max(1);
         }
-        let mut open: Option<Run> = None;
-        for (part, (&none, (slot, silent))) in response.silent.iter().zip(past.slots()).enumerate()
-        {
-            let fits = |run: &Run| slot == run.slot + run.count;
-            open = match open {
-                Some(run) if !none && !silent && fits(&run) => Some(Run {
-                    count: run.count + 1,
-                    ..run
-                }),
-                run => {
-                    runs.extend(run);
-                    (!none && !silent).then_some(Run {
-                        path,
-                        slot,
-                        part,
-                        count: 1,
-                    })
-                }
-            };
-        }
-        runs.extend(open);
     }
 }
 
@@ -124,6 +106,36 @@ impl<'a, T: Scalar> Pasts<'a, T> {
     }
 }
 
+/// What a run multiplies in tile `tile`: its slots of the past, and `parts` partitions.
+#[inline(always)]
+pub(crate) fn operands<'a, L: Lane>(
+    paths: &'a [Path<L::T>],
+    pasts: Pasts<'a, L::T>,
+    run: Run,
+    parts: usize,
+    tile: usize,
+) -> (Rows<'a, L>, Rows<'a, L>) {
+    let path = &paths[run.path];
+    let rows = |spectra: &'a Spectra<L::T>, first: usize, count: usize| {
+        let size = 2 * TILE * L::N;
+        let start = (tile * spectra.slots() + first) * size;
+        Rows::new(spectra.samples(), start, size, count, 2 * TILE)
+    };
+    (
+        rows(pasts.spectra(path.input), run.slot, run.count),
+        rows(&path.partitions.spectra, run.part, parts),
+    )
+}
+
+/// Vector `v` of row `row` of a tile.
+#[inline(always)]
+pub(crate) fn complex<L: Lane>(rows: &Rows<'_, L>, row: usize, v: usize) -> Complex<L> {
+    Complex {
+        re: rows.get(row, v),
+        im: rows.get(row, TILE + v),
+    }
+}
+
 /// The sum's tile `tile`, in registers throughout.
 #[inline(always)]
 pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>; TILE] {
@@ -132,37 +144,18 @@ pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>
     // that none waits for the one before.
     let apart = L::REGISTERS >= 32;
     let mut other = acc;
-    let size = 2 * TILE * L::N;
-    for run in sum.runs {
-        let path = &sum.paths[run.path];
-        let (past, response) = (sum.pasts.spectra(path.input), &path.partitions.spectra);
-        let row = |spectra: &Spectra<L::T>, first: usize| (tile * spectra.slots() + first) * size;
-        let x = Rows::<L>::new(
-            past.samples(),
-            row(past, run.slot),
-            size,
-            run.count,
-            2 * TILE,
-        );
-        let h = Rows::<L>::new(
-            response.samples(),
-            row(response, run.part),
-            size,
-            run.count,
-            2 * TILE,
-        );
+    for &run in sum.runs {
+        let (x, h) = operands::<L>(sum.paths, sum.pasts, run, run.count, tile);
         for k in 0..run.count {
             for v in 0..TILE {
-                let (xr, xi) = (x.get(k, v), x.get(k, TILE + v));
-                let (hr, hi) = (h.get(k, v), h.get(k, TILE + v));
-                acc[v].re = xr.mul_add(hr, acc[v].re);
-                acc[v].im = xr.mul_add(hi, acc[v].im);
+                let (x, h) = (complex(&x, k, v), complex(&h, k, v));
                 if apart {
-                    other[v].re = xi.mul_add(hi, other[v].re);
-                    other[v].im = xi.mul_add(hr, other[v].im);
+                    acc[v].re = x.re.mul_add(h.re, acc[v].re);
+                    acc[v].im = x.re.mul_add(h.im, acc[v].im);
+                    other[v].re = x.im.mul_add(h.im, other[v].re);
+                    other[v].im = x.im.mul_add(h.re, other[v].im);
                 } else {
-                    acc[v].re = xi.neg_mul_add(hi, acc[v].re);
-                    acc[v].im = xi.mul_add(hr, acc[v].im);
+                    acc[v] = x.mul_add(h, acc[v]);
                 }
             }
         }

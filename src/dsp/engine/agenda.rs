@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::dsp::fft::Transform;
+use crate::dsp::pairs::Turns;
 use crate::dsp::product::Path;
 use crate::signal::Sample;
 
@@ -19,11 +20,14 @@ pub(crate) enum Task {
 
 /// The order of one block's work: outputs that hear the same inputs go side by side, so that
 /// they find the inputs' spectra in the cache; an input is transformed just before it is needed.
+/// Where neighbouring tiles take turns they stay together, one that leads and one that follows, so
+/// that the cost is the same in every block.
 pub(crate) fn agenda<T: Sample>(
     transform: &Transform<T>,
     inputs: usize,
     paths: &[Vec<Path<T>>],
     task: u32,
+    turns: Option<Turns>,
 ) -> Vec<(Task, u32)> {
     let heard = |output: usize| -> Vec<usize> { paths[output].iter().map(|p| p.input).collect() };
     let mut agenda = Vec::new();
@@ -37,7 +41,7 @@ pub(crate) fn agenda<T: Sample>(
         for input in heard(group.start) {
             if !std::mem::replace(&mut transformed[input], true) {
                 let cost = |step| transform.forward_cost(step);
-                for (steps, cost) in pieces(transform.steps(), task, cost) {
+                for (steps, cost) in pieces(transform.steps(), task, cost, |_| false) {
                     agenda.push((Task::Forward { input, steps }, cost));
                 }
             }
@@ -55,8 +59,10 @@ pub(crate) fn agenda<T: Sample>(
                 .map(|p| p.partitions.silent.len())
                 .sum()
         };
-        let cost = |output, step| transform.inverse_cost(step, products(output));
-        for (steps, _) in pieces(transform.steps(), task, |step| cost(group.start, step)) {
+        let cost = |output, step| transform.inverse_cost(step, products(output), turns.is_some());
+        let each = |step| cost(group.start, step);
+        let joined = |step| turns == Some(Turns::Tiles) && transform.ends_pair(step);
+        for (steps, _) in pieces(transform.steps(), task, each, joined) {
             for output in group.clone() {
                 let cost = steps.clone().map(|step| cost(output, step)).sum();
                 agenda.push((
@@ -72,12 +78,18 @@ pub(crate) fn agenda<T: Sample>(
     agenda
 }
 
-/// Cuts steps into pieces of about one task's cost.
-fn pieces(steps: usize, task: u32, cost: impl Fn(usize) -> u32) -> Vec<(Range<usize>, u32)> {
+/// Cuts steps into pieces of about one task's cost, but never before a step that is joined to the
+/// one before.
+fn pieces(
+    steps: usize,
+    task: u32,
+    cost: impl Fn(usize) -> u32,
+    joined: impl Fn(usize) -> bool,
+) -> Vec<(Range<usize>, u32)> {
     let mut pieces: Vec<(Range<usize>, u32)> = Vec::new();
     for step in 0..steps {
         match pieces.last_mut() {
-            Some((range, sum)) if *sum + cost(step) <= task => {
+            Some((range, sum)) if joined(step) || *sum + cost(step) <= task => {
                 range.end += 1;
                 *sum += cost(step);
             }

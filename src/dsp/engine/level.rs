@@ -10,6 +10,7 @@ use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
+use crate::dsp::pairs::Pairs;
 use crate::dsp::product::{Pasts, Path, Run, Sum};
 use crate::dsp::scheme::{LevelShape, Pace};
 use crate::kernel::Buffer;
@@ -56,6 +57,8 @@ struct Output<T> {
 #[derive(Debug)]
 struct Voice<T> {
     runs: Vec<Run>,
+    /// In place of them, where products are made for two blocks at once.
+    pairs: Option<Pairs<T>>,
     work: Buffer<T>,
     making: Block<T>,
     playing: Block<T>,
@@ -77,6 +80,7 @@ impl<T: Clone> Clone for Voice<T> {
         runs.extend_from_slice(&self.runs);
         Self {
             runs,
+            pairs: self.pairs.clone(),
             work: self.work.clone(),
             making: self.making.clone(),
             playing: self.playing.clone(),
@@ -102,9 +106,14 @@ impl<T: Sample> Voice<T> {
             sounds: false,
             fade: None,
         };
+        let pairs = || Pairs::new(shape.block, routes, shape.partitions);
         Self {
             // A run for each partition at most, and one more where the ring of the past breaks.
-            runs: Vec::with_capacity(routes * (shape.partitions + 1)),
+            runs: Vec::with_capacity(match shape.in_pairs() {
+                true => 0,
+                false => routes * (shape.partitions + 1),
+            }),
+            pairs: shape.in_pairs().then(pairs),
             work: Buffer::zeros(work),
             making: block(),
             playing: block(),
@@ -119,16 +128,21 @@ impl<T: Sample> Voice<T> {
         for block in [&mut self.making, &mut self.playing] {
             (block.sounds, block.fade) = (false, None);
         }
+        self.pairs.iter_mut().for_each(Pairs::reset);
     }
 
     /// Lists the products as runs of neighbouring slots that all sound.
     fn collect(&mut self, paths: &[Path<T>], lines: &[DelayLine<T>]) -> bool {
+        if let Some(pairs) = &mut self.pairs {
+            self.making.sounds = pairs.collect(paths, lines);
+            return self.making.sounds;
+        }
         self.runs.clear();
         let mut done = false;
         for (index, path) in paths.iter().enumerate() {
             let line = &lines[path.input];
             if !line.all_silent() {
-                Run::list(index, line, &path.partitions, &mut self.runs);
+                Run::list(index, line, &path.partitions, 0..usize::MAX, &mut self.runs);
                 done = true;
             }
         }
@@ -139,17 +153,28 @@ impl<T: Sample> Voice<T> {
     fn inverse(
         &mut self,
         transform: &Transform<T>,
+        block: usize,
         steps: Range<usize>,
-        paths: &[Path<T>],
+        share: &Share<T>,
+        output: usize,
         lines: &[DelayLine<T>],
     ) -> bool {
         if !self.making.sounds {
             return false;
         }
-        let runs = &self.runs;
+        let paths = &share.paths[output];
         let pasts = Pasts::Lines(lines);
-        let sum = Sum { runs, paths, pasts };
-        transform.inverse(steps, &sum, &mut self.work, &mut self.making.samples);
+        let (work, out) = (&mut self.work, &mut self.making.samples);
+        match (&mut self.pairs, share.turns) {
+            (Some(pairs), Some(turns)) => {
+                let bins = pairs.bins(block, turns, paths, pasts);
+                transform.inverse(steps, bins, work, out);
+            }
+            _ => {
+                let runs = &self.runs;
+                transform.inverse(steps, &Sum { runs, paths, pasts }, work, out);
+            }
+        }
         true
     }
 }
@@ -189,6 +214,11 @@ impl<T: Sample> Level<T> {
 
     pub fn block(&self) -> usize {
         self.transform.block()
+    }
+
+    /// Which block of the grid the windows of this work end.
+    fn number(&self) -> usize {
+        self.at >> self.block().ilog2()
     }
 
     /// Work of the block in the making that is to be spread evenly.
@@ -301,7 +331,8 @@ impl<T: Sample> Level<T> {
                 self.leaving = None;
             }
         }
-        if self.leaving.is_none() && self.set != shelf.current() {
+        let exchanged = self.leaving.is_none() && self.set != shelf.current();
+        if exchanged {
             let set = std::mem::replace(&mut self.set, shelf.take());
             self.leaving = Some(Leaving { set, before: 0 });
         }
@@ -318,8 +349,13 @@ impl<T: Sample> Level<T> {
         for (index, output) in self.outputs.iter_mut().enumerate() {
             let fades = !new.same_partitions(old, self.index, index);
             output.voice.making.fade = fades.then_some(leaving.before);
-            if let Some(voice) = &mut output.leaving {
-                voice.making.sounds = false;
+            if let Some(leaving) = &mut output.leaving {
+                leaving.making.sounds = false;
+                // What was put aside for the set that leaves goes with it.
+                if exchanged && fades {
+                    std::mem::swap(&mut leaving.pairs, &mut output.voice.pairs);
+                    output.voice.pairs.iter_mut().for_each(Pairs::begin_anew);
+                }
             }
         }
     }
@@ -353,9 +389,10 @@ impl<T: Sample> Level<T> {
                 voice.collect(&share.paths[*output], &self.lines)
             }
             Task::Inverse { output, steps } => {
+                let block = self.number();
                 let voice = &mut self.outputs[*output].voice;
-                let paths = &share.paths[*output];
-                voice.inverse(&self.transform, steps.clone(), paths, &self.lines)
+                let (transform, lines) = (&self.transform, &self.lines);
+                voice.inverse(transform, block, steps.clone(), share, *output, lines)
             }
         };
         Some(if done { i64::from(*cost) } else { 0 })
@@ -372,16 +409,21 @@ impl<T: Sample> Level<T> {
         let (Task::Collect { output } | Task::Inverse { output, .. }) = task else {
             return 0;
         };
+        let block = self.number();
         let Output { voice, leaving } = &mut self.outputs[*output];
         let (Some(_), Some(leaving)) = (voice.making.fade, leaving) else {
             return 0;
         };
-        let paths = &share.paths[*output];
         let done = match task {
-            Task::Inverse { steps, .. } => {
-                leaving.inverse(&self.transform, steps.clone(), paths, &self.lines)
-            }
-            _ => leaving.collect(paths, &self.lines),
+            Task::Inverse { steps, .. } => leaving.inverse(
+                &self.transform,
+                block,
+                steps.clone(),
+                share,
+                *output,
+                &self.lines,
+            ),
+            _ => leaving.collect(&share.paths[*output], &self.lines),
         };
         if done { i64::from(*cost) } else { 0 }
     }

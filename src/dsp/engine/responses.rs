@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::agenda::{Task, agenda};
 use crate::dsp::error::BuildError;
 use crate::dsp::fft::Transform;
+use crate::dsp::pairs::Turns;
 use crate::dsp::plan::{Prepared, Workbench};
 use crate::dsp::product::{Partitions, Path};
 use crate::dsp::routing::Route;
@@ -17,6 +18,8 @@ use crate::signal::Sample;
 pub(crate) struct Share<T> {
     /// The ways to each output.
     pub paths: Vec<Vec<Path<T>>>,
+    /// Who takes turns where products are made in pairs.
+    pub turns: Option<Turns>,
     /// All work of one block in its order, with its cost.
     pub agenda: Vec<(Task, u32)>,
     /// Work of one block, and how much of it is not for the inputs.
@@ -24,14 +27,21 @@ pub(crate) struct Share<T> {
 }
 
 impl<T: Sample> Share<T> {
-    fn new(transform: &Transform<T>, inputs: usize, paths: Vec<Vec<Path<T>>>, task: u32) -> Self {
-        let agenda = agenda(transform, inputs, &paths, task);
+    fn new(
+        transform: &Transform<T>,
+        inputs: usize,
+        paths: Vec<Vec<Path<T>>>,
+        task: u32,
+        turns: Option<Turns>,
+    ) -> Self {
+        let agenda = agenda(transform, inputs, &paths, task, turns);
         let cost = |(_, cost): &(Task, u32)| i64::from(*cost);
         let forward = |(task, _): &&(Task, u32)| matches!(task, Task::Forward { .. });
         let all: i64 = agenda.iter().map(cost).sum();
         let inputs: i64 = agenda.iter().filter(forward).map(cost).sum();
         Self {
             paths,
+            turns,
             agenda,
             work: (all, all - inputs),
         }
@@ -84,7 +94,15 @@ impl<T: Sample> Responses<T> {
                 .iter()
                 .map(|r| r.iter().map(path).collect())
                 .collect();
-            Share::new(&bench.transforms[level], inputs, paths, task)
+            let (transform, shape) = (&bench.transforms[level], &bench.layout.levels[level]);
+            // Nothing but the layout and the task counts: sets that share partitions share this.
+            let turns = shape
+                .in_pairs()
+                .then(|| match transform.pair_cost(shape.partitions) {
+                    Some(cost) if cost <= task => Turns::Tiles,
+                    _ => Turns::Halves,
+                });
+            Share::new(transform, inputs, paths, task, turns)
         };
         let shapes = &bench.layout.levels;
         let task = task.unwrap_or_else(|| {

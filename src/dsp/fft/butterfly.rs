@@ -23,6 +23,17 @@ impl<L: Lane> Complex<L> {
         Self { re: zero, im: zero }
     }
 
+    /// self b + c
+    #[inline(always)]
+    pub fn mul_add(self, b: Self, c: Self) -> Self {
+        let re = self.re.mul_add(b.re, c.re);
+        let im = self.re.mul_add(b.im, c.im);
+        Self {
+            re: self.im.neg_mul_add(b.im, re),
+            im: self.im.mul_add(b.re, im),
+        }
+    }
+
     #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self {

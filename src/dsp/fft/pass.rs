@@ -4,9 +4,10 @@
 // are not always compiled into the CPU's version of the body.
 #![allow(clippy::needless_range_loop)]
 
+use super::Bins;
 use super::butterfly::{Butterfly, Complex, Forward, Inverse, Root};
 use super::roots::leaf_vectors;
-use crate::dsp::product::{Sum, TILE, sum_tile};
+use crate::dsp::product::{TILE, sum_tile};
 use crate::kernel::{self, Body, Lane, Rows, RowsMut};
 use crate::signal::Sample;
 
@@ -285,8 +286,8 @@ impl<T: Sample> ForwardLeaves<'_, T> {
 }
 
 /// The way back, which begins with summing up the bins.
-pub struct InverseLeaves<'a, T> {
-    pub sum: &'a Sum<'a, T>,
+pub struct InverseLeaves<'a, 'b, T: 'static> {
+    pub bins: &'a mut Bins<'b, T>,
     pub leaf: usize,
     pub leaves: usize,
     pub first: &'a [T],
@@ -298,7 +299,7 @@ pub struct InverseLeaves<'a, T> {
     pub last: bool,
 }
 
-impl<T: Sample> Body<T> for InverseLeaves<'_, T> {
+impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
         let tile = TILE * L::N;
@@ -306,7 +307,10 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, T> {
         let rest = Rows::<L>::new(self.rest, 0, each * L::N, self.leaves, each);
         let [mut re, mut im] = RowsMut::<L>::pair(self.work, self.starts, tile, self.leaves, TILE);
         for (leaf, first) in self.first.chunks_exact(6).take(self.leaves).enumerate() {
-            let mut y = sum_tile::<L>(self.sum, self.leaf + leaf);
+            let mut y = match self.bins {
+                Bins::Sum(sum) => sum_tile::<L>(sum, self.leaf + leaf),
+                Bins::Pairs(bins) => bins.tile::<L>(self.leaf + leaf),
+            };
             if L::N == 8 {
                 let [s, q] = load_roots::<L, 2>(&rest, leaf, 6);
                 let ([a, b], [c, d]) =

@@ -37,6 +37,13 @@ impl LevelShape {
         }
     }
 
+    /// Whether products are made for two blocks at once (see `pairs.rs`): where there are enough of
+    /// them to gain by it.
+    pub fn in_pairs(&self) -> bool {
+        const LEAST: usize = 8;
+        self.partitions >= LEAST
+    }
+
     /// Delay behind the last tap.
     pub fn end(&self) -> usize {
         self.offset() + self.block * self.partitions

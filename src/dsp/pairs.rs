@@ -1,0 +1,430 @@
+//! Products for two blocks at once, so that what is fetched from memory serves both.
+//!
+//! When a level sums up the bins of block k, X(k-p) H(p) over all partitions p, it knows all but
+//! one term of block k + 1 as well: X(k-p) H(p+1). Both sums run over the same spectra. So a tile of
+//! bins takes turns: in one block it leads, and makes its sum for the block and what is known of the
+//! next, which is put aside; in the next block it follows, and adds the newest term to that. Every
+//! other tile leads in the one block, the rest in the other, so that both cost the same; or the halves
+//! of each tile take turns, where two tiles are not to be had or too much work in one go.
+
+// Loops over registers, by index: see `fft/pass.rs`.
+#![allow(clippy::needless_range_loop)]
+
+use super::delay_line::DelayLine;
+use super::fft::butterfly::Complex;
+use super::product::{Partitions, Pasts, Path, Run, TILE, complex, operands};
+use crate::kernel::{Buffer, Lane, Rows, RowsMut, Scalar};
+
+/// What takes turns in leading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// Neighbouring tiles.
+    Tiles,
+    /// The halves of each tile.
+    Halves,
+}
+
+/// A run that meets the partitions from `part` on in this block, those from `part + 1` on in the
+/// next, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Twin {
+    run: Run,
+    now: bool,
+    next: bool,
+}
+
+/// What one output keeps from block to block at one level.
+#[derive(Debug)]
+pub(crate) struct Pairs<T> {
+    leading: Vec<Twin>,
+    following: Vec<Run>,
+    /// The sums put aside, tile by tile.
+    bins: Buffer<T>,
+    /// Whether there is anything in what was put aside for this block, and for the next.
+    resumes: bool,
+    leaves: bool,
+    /// Whether these responses made the block before as well.
+    goes_on: bool,
+}
+
+/// With the same room: a copy does not allocate while running, either.
+impl<T: Clone> Clone for Pairs<T> {
+    fn clone(&self) -> Self {
+        let mut leading = Vec::with_capacity(self.leading.capacity());
+        leading.extend_from_slice(&self.leading);
+        let mut following = Vec::with_capacity(self.following.capacity());
+        following.extend_from_slice(&self.following);
+        Self {
+            leading,
+            following,
+            bins: self.bins.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<T: Scalar> Pairs<T> {
+    /// For blocks of `block` bins, so many paths, and so many partitions of each.
+    pub fn new(block: usize, paths: usize, partitions: usize) -> Self {
+        Self {
+            leading: Vec::with_capacity(paths * partitions),
+            following: Vec::with_capacity(paths * partitions),
+            bins: Buffer::zeros(2 * block),
+            resumes: false,
+            leaves: false,
+            goes_on: true,
+        }
+    }
+
+    /// Forgets everything: all past is silence.
+    pub fn reset(&mut self) {
+        (self.leaves, self.goes_on) = (false, true);
+    }
+
+    /// What was put aside does not belong to the responses of the next block.
+    pub fn begin_anew(&mut self) {
+        (self.leaves, self.goes_on) = (false, false);
+    }
+
+    /// Lists the products of a block; returns whether there are any.
+    pub fn collect(&mut self, paths: &[Path<T>], lines: &[DelayLine<T>]) -> bool {
+        self.leading.clear();
+        self.following.clear();
+        self.resumes = std::mem::take(&mut self.leaves);
+        // Without what was put aside, all terms are new.
+        let new = match std::mem::replace(&mut self.goes_on, true) {
+            true => 0..1,
+            false => 0..usize::MAX,
+        };
+        for (index, path) in paths.iter().enumerate() {
+            let (line, response) = (&lines[path.input], &*path.partitions);
+            if !line.all_silent() {
+                self.lead(index, line, response);
+                Run::list(index, line, response, new.clone(), &mut self.following);
+            }
+        }
+        self.leaves = self.leading.iter().any(|twin| twin.next);
+        self.resumes || !self.leading.is_empty() || !self.following.is_empty()
+    }
+
+    fn lead(&mut self, path: usize, line: &DelayLine<T>, response: &Partitions<T>) {
+        let all = line.all_sound() && response.all_sound;
+        let parts = response.silent.len();
+        let sounds = |part: usize| part < parts && (all || !response.silent[part]);
+        let kind = |slot: usize, part: usize| match all || !line.is_silent(slot) {
+            true => (sounds(part), sounds(part + 1)),
+            false => (false, false),
+        };
+        let mut part = 0;
+        while part < parts {
+            // The ring breaks where its slots do.
+            let slot = line.slot(part);
+            let most = (line.spectra().slots() - slot).min(parts - part);
+            let (now, next) = kind(slot, part);
+            let count = match all {
+                true if next => most.min(parts - 1 - part),
+                _ => (1..most)
+                    .find(|k| kind(slot + k, part + k) != (now, next))
+                    .unwrap_or(most),
+            };
+            let run = Run {
+                path,
+                slot,
+                part,
+                count,
+            };
+            let twin = Twin { run, now, next };
+            self.leading.extend((now || next).then_some(twin));
+            part += count;
+        }
+    }
+
+    /// The bins of block number `block` of the grid, as it was collected.
+    pub fn bins<'a>(
+        &'a mut self,
+        block: usize,
+        turns: Turns,
+        paths: &'a [Path<T>],
+        pasts: Pasts<'a, T>,
+    ) -> Bins<'a, T> {
+        Bins {
+            pairs: self,
+            block,
+            turns,
+            paths,
+            pasts,
+        }
+    }
+}
+
+/// A spectrum in the making, and what is known of the next.
+pub(crate) struct Bins<'a, T> {
+    pairs: &'a mut Pairs<T>,
+    block: usize,
+    turns: Turns,
+    paths: &'a [Path<T>],
+    pasts: Pasts<'a, T>,
+}
+
+impl<T: Scalar> Bins<'_, T> {
+    /// The sum's tile `tile`.
+    #[inline(always)]
+    pub fn tile<L: Lane<T = T>>(&mut self, tile: usize) -> [Complex<L>; TILE] {
+        let even = self.block & 1 == 0;
+        let [ab, cd] = match self.turns {
+            Turns::Tiles => [even == (tile & 1 == 0); 2],
+            Turns::Halves => [even, !even],
+        };
+        if L::REGISTERS >= 32 && ab == cd {
+            return match ab {
+                true => self.lead(tile, 0),
+                false => self.follow(tile, 0),
+            };
+        }
+        // Both sums and the operands of half a tile stay in 16 registers.
+        let mut half = |leads: bool, first: usize| -> [Complex<L>; TILE / 2] {
+            match leads {
+                true => self.lead(tile, first),
+                false => self.follow(tile, first),
+            }
+        };
+        let ([a, b], [c, d]) = (half(ab, 0), half(cd, TILE / 2));
+        [a, b, c, d]
+    }
+
+    /// `V` vectors of a tile from `first` on, for this block and the next.
+    #[inline(always)]
+    fn lead<L: Lane<T = T>, const V: usize>(
+        &mut self,
+        tile: usize,
+        first: usize,
+    ) -> [Complex<L>; V] {
+        let mut now = [Complex::<L>::zero(); V];
+        let mut next = now;
+        for &twin in &self.pairs.leading {
+            let run = twin.run;
+            let parts = run.count + usize::from(twin.next);
+            let (x, h) = operands::<L>(self.paths, self.pasts, run, parts, tile);
+            if twin.now && twin.next {
+                let mut here = [Complex::<L>::zero(); V];
+                for v in 0..V {
+                    here[v] = complex(&h, 0, first + v);
+                }
+                for k in 0..run.count {
+                    for v in 0..V {
+                        let x = complex(&x, k, first + v);
+                        let there = complex(&h, k + 1, first + v);
+                        now[v] = x.mul_add(here[v], now[v]);
+                        next[v] = x.mul_add(there, next[v]);
+                        here[v] = there;
+                    }
+                }
+            } else if twin.now {
+                for k in 0..run.count {
+                    for v in 0..V {
+                        let (x, h) = (complex(&x, k, first + v), complex(&h, k, first + v));
+                        now[v] = x.mul_add(h, now[v]);
+                    }
+                }
+            } else {
+                for k in 0..run.count {
+                    for v in 0..V {
+                        let (x, h) = (complex(&x, k, first + v), complex(&h, k + 1, first + v));
+                        next[v] = x.mul_add(h, next[v]);
+                    }
+                }
+            }
+        }
+        if self.pairs.leaves {
+            let size = 2 * TILE * L::N;
+            let mut aside = RowsMut::<L>::new(&mut self.pairs.bins, tile * size, size, 1, 2 * TILE);
+            for v in 0..V {
+                aside.set(0, first + v, next[v].re);
+                aside.set(0, TILE + first + v, next[v].im);
+            }
+        }
+        now
+    }
+
+    /// `V` vectors of a tile from `first` on, which led in the block before.
+    #[inline(always)]
+    fn follow<L: Lane<T = T>, const V: usize>(&self, tile: usize, first: usize) -> [Complex<L>; V] {
+        let mut sum = [Complex::<L>::zero(); V];
+        if self.pairs.resumes {
+            let size = 2 * TILE * L::N;
+            let aside = Rows::<L>::new(&self.pairs.bins, tile * size, size, 1, 2 * TILE);
+            for v in 0..V {
+                sum[v] = complex(&aside, 0, first + v);
+            }
+        }
+        for &run in &self.pairs.following {
+            let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
+            for k in 0..run.count {
+                for v in 0..V {
+                    let (x, h) = (complex(&x, k, first + v), complex(&h, k, first + v));
+                    sum[v] = x.mul_add(h, sum[v]);
+                }
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dsp::spectra::Spectra;
+    use crate::kernel::{self, Body, Cpu};
+
+    /// All tiles, one after the other.
+    struct All<'a, 'b> {
+        bins: Bins<'a, f64>,
+        out: &'b mut [f64],
+    }
+
+    impl Body<f64> for All<'_, '_> {
+        #[inline(always)]
+        fn run<L: Lane<T = f64>>(mut self) {
+            let size = 2 * TILE * L::N;
+            for tile in 0..self.out.len() / size {
+                let sum = self.bins.tile::<L>(tile);
+                for v in 0..TILE {
+                    let at = tile * size + v * L::N;
+                    kernel::store(&mut self.out[at..], sum[v].re);
+                    kernel::store(&mut self.out[at + TILE * L::N..], sum[v].im);
+                }
+            }
+        }
+    }
+
+    struct Noise(u32);
+
+    impl Noise {
+        fn next(&mut self) -> f64 {
+            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(self.0 >> 8) / f64::from(1 << 23) - 1.0
+        }
+
+        fn fill(&mut self, samples: &mut [f64]) {
+            samples.iter_mut().for_each(|sample| *sample = self.next());
+        }
+    }
+
+    const BLOCK: usize = 64;
+    const SLOTS: usize = 7;
+
+    fn response(noise: &mut Noise, silent: &[bool]) -> Arc<Partitions<f64>> {
+        let mut spectra = Spectra::new(BLOCK, silent.len());
+        noise.fill(spectra.samples_mut());
+        Arc::new(Partitions {
+            spectra,
+            silent: silent.to_vec(),
+            all_sound: !silent.contains(&true),
+        })
+    }
+
+    /// A slot's share of tile-major samples.
+    fn part(spectra: &Spectra<f64>, slot: usize, size: usize) -> Vec<f64> {
+        let tiles = spectra.samples().chunks(size).skip(slot);
+        tiles.step_by(spectra.slots()).flatten().copied().collect()
+    }
+
+    /// The sums of products of each block, by definition, and as the pairs have them.
+    fn compare(cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
+        for turns in [Turns::Halves, Turns::Tiles] {
+            compare_by(turns, cpu, silent, quiet, anew);
+        }
+    }
+
+    fn compare_by(turns: Turns, cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
+        let (size, tile) = (2 * TILE * cpu.lanes::<f64>(), TILE * cpu.lanes::<f64>());
+        let mut noise = Noise(1);
+        let mut paths: Vec<Path<f64>> = [0, 1, 0]
+            .map(|input| Path {
+                input,
+                partitions: response(&mut noise, silent),
+            })
+            .into();
+        let mut lines = vec![DelayLine::<f64>::new(BLOCK, SLOTS); 2];
+        let mut pairs = Pairs::new(BLOCK, paths.len(), SLOTS);
+        for block in 0..40 {
+            for (input, line) in lines.iter_mut().enumerate() {
+                line.turn(quiet.contains(&(block + 2 * input)));
+                let newest = line.newest();
+                let samples = line.spectra_mut().samples_mut();
+                for tile in samples.chunks_mut(SLOTS * size) {
+                    noise.fill(&mut tile[newest * size..][..size]);
+                }
+            }
+            if anew.contains(&block) {
+                paths[1].partitions = response(&mut noise, silent);
+                pairs.begin_anew();
+            }
+            let mut sum = vec![0.0; 2 * BLOCK];
+            for path in &paths {
+                let line = &lines[path.input];
+                for (k, &none) in silent.iter().enumerate() {
+                    if none || line.is_silent(line.slot(k)) {
+                        continue;
+                    }
+                    let x = part(line.spectra(), line.slot(k), size);
+                    let h = part(&path.partitions.spectra, k, size);
+                    let each = sum.chunks_mut(size).zip(x.chunks(size)).zip(h.chunks(size));
+                    for ((sum, x), h) in each {
+                        for n in 0..tile {
+                            sum[n] += x[n] * h[n] - x[tile + n] * h[tile + n];
+                            sum[tile + n] += x[n] * h[tile + n] + x[tile + n] * h[n];
+                        }
+                    }
+                }
+            }
+            let mut out = vec![0.0; 2 * BLOCK];
+            if pairs.collect(&paths, &lines) {
+                let bins = pairs.bins(block, turns, &paths, Pasts::Lines(&lines));
+                let out = &mut out[..];
+                kernel::run(cpu, All { bins, out });
+            }
+            for (n, (a, b)) in out.iter().zip(&sum).enumerate() {
+                assert!((a - b).abs() < 1e-12, "{cpu}, block {block}, {n}: {a}, {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_blocks_at_once_are_the_sums_of_each() {
+        for cpu in Cpu::available() {
+            compare(cpu, &[false; SLOTS], &[], &[]);
+            compare(cpu, &[false; 1], &[], &[]);
+            compare(cpu, &[false; 4], &[], &[]);
+        }
+    }
+
+    #[test]
+    fn silent_blocks_and_partitions_are_left_out_of_both() {
+        let (some, most) = (
+            [false, true, false, false, true, true, false],
+            [true, true, true, false, true, true, true],
+        );
+        let quiet: Vec<usize> = (5..9).chain([12, 14]).chain(18..30).collect();
+        for cpu in Cpu::available() {
+            compare(cpu, &[false; SLOTS], &quiet, &[]);
+            compare(cpu, &some, &quiet, &[]);
+            compare(cpu, &most, &quiet, &[]);
+        }
+    }
+
+    #[test]
+    fn other_responses_begin_without_what_was_put_aside() {
+        for cpu in Cpu::available() {
+            compare(cpu, &[false; SLOTS], &[], &[0, 9, 10, 11, 20]);
+            compare(
+                cpu,
+                &[false, true, false, false, false],
+                &[8, 9, 10],
+                &[10, 21],
+            );
+        }
+    }
+}
