@@ -208,9 +208,10 @@ fn extend(blocks: &mut Vec<usize>, frames: usize, consider: &mut impl FnMut(&[us
 
 /// Smallest block for stored signals: a smaller one is too little work for a thread.
 const STORED: usize = 16_384;
-/// Partitions of a stored response from which on blocks grow. They are on their way several at a
-/// time, so larger ones take memory.
-const FEW: usize = 32;
+/// Partitions of a stored response from which on blocks grow. Its spectra come from distant memory,
+/// once for every group of blocks: what counts is how much is answered at once, and half as many
+/// blocks of twice the size take half the products. Still larger ones cost more memory than time.
+const FEW: usize = 16;
 
 /// The block for stored signals that costs least, up to `largest`.
 pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {

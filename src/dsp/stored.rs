@@ -6,6 +6,7 @@
 //! the output from the spectra of the blocks that it answers to. Every sum runs in one fixed order,
 //! so the bits do not depend on who does what, or when.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use num_traits::Float;
@@ -57,6 +58,17 @@ struct Shared<T: Sample> {
     partitions: usize,
 }
 
+/// Some inputs of a matrix, and all outputs that hear any of them.
+#[derive(Debug, Clone)]
+pub struct Part<T: Sample> {
+    /// Their places in the matrix, and with them the order in `convolver`.
+    pub inputs: Vec<usize>,
+    /// The same for outputs.
+    pub outputs: Vec<usize>,
+    /// The way from these to those.
+    pub convolver: StoredConvolver<T>,
+}
+
 /// The spectra of one block of all inputs.
 #[derive(Debug, Clone)]
 pub struct Analysis<T: Sample> {
@@ -69,7 +81,7 @@ pub struct Analysis<T: Sample> {
 pub struct Desk<T: Sample> {
     /// One area for each block that is computed at once.
     work: Vec<Buffer<T>>,
-    /// A window without what is too small to count.
+    /// A window without what is too small to count; none before there was any such thing.
     window: [Buffer<T>; 2],
 }
 
@@ -155,13 +167,58 @@ impl<T: Sample> StoredConvolver<T> {
         self.shared.partitions - 1
     }
 
+    /// The parts that have nothing to do with one another: no output hears inputs of two of them.
+    /// An input that no output hears is in none.
+    pub fn parts(&self) -> Vec<Part<T>> {
+        let shared = &*self.shared;
+        let mut parts: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
+        for (output, paths) in shared.paths.iter().enumerate() {
+            let mut inputs: BTreeSet<usize> = paths.iter().map(|path| path.input).collect();
+            let mut outputs = BTreeSet::from([output]);
+            parts.retain_mut(|part| {
+                let apart = part.0.is_disjoint(&inputs);
+                if !apart {
+                    inputs.append(&mut part.0);
+                    outputs.append(&mut part.1);
+                }
+                apart
+            });
+            parts.push((inputs, outputs));
+        }
+        let part = |(inputs, outputs): (BTreeSet<usize>, BTreeSet<usize>)| {
+            let place = |path: &Path<T>| Path {
+                input: inputs.range(..path.input).count(),
+                partitions: path.partitions.clone(),
+            };
+            let paths = outputs.iter().map(|&output| &shared.paths[output]);
+            let paths: Vec<Vec<Path<T>>> = paths
+                .map(|paths| paths.iter().map(place).collect())
+                .collect();
+            let all = paths.iter().flatten();
+            let partitions = all.map(|path| path.partitions.silent.len()).max();
+            Part {
+                convolver: Self {
+                    shared: Arc::new(Shared {
+                        transform: shared.transform.clone(),
+                        inputs: inputs.len(),
+                        paths,
+                        frames: shared.frames,
+                        partitions: partitions.unwrap_or(1),
+                    }),
+                },
+                inputs: inputs.into_iter().collect(),
+                outputs: outputs.into_iter().collect(),
+            }
+        };
+        parts.into_iter().map(part).collect()
+    }
+
     /// Room for the work of one thread; allocates.
     pub fn desk(&self) -> Desk<T> {
         let transform = &self.shared.transform;
-        let window = || Buffer::zeros(transform.block());
         Desk {
             work: vec![Buffer::zeros(transform.work_len())],
-            window: [window(), window()],
+            window: [Buffer::zeros(0), Buffer::zeros(0)],
         }
     }
 
@@ -223,6 +280,9 @@ impl<T: Sample> StoredConvolver<T> {
         let steps = 0..transform.steps();
         if found.iter().any(|&(least, _)| least < floor) {
             for (window, block) in desk.window.iter_mut().zip([prev, cur]) {
+                if window.is_empty() {
+                    *window = Buffer::zeros(block.len());
+                }
                 for (to, &from) in window.iter_mut().zip(block) {
                     let counts = Float::abs(from) >= floor;
                     *to = if counts { from } else { T::zero() };
@@ -237,12 +297,17 @@ impl<T: Sample> StoredConvolver<T> {
     }
 
     /// Blocks of output that are best computed at once: each response and each spectrum of the
-    /// input is then fetched once for all of them.
+    /// input is then fetched once for all of them. Fewer where a block of all channels is large,
+    /// for as many have to be there at once.
     pub fn group(&self) -> usize {
+        /// Samples of a large block.
+        const LARGE: usize = 1 << 19;
+        let samples = self.inputs().max(self.outputs()) * self.block();
         match self.shared.partitions {
             ..4 => 1,
             4..8 => 2,
-            _ => 4,
+            _ if samples < LARGE => 4,
+            _ => 2,
         }
     }
 
@@ -343,6 +408,7 @@ mod tests {
     use crate::dsp::clip::{Method, convolve_with};
     use crate::dsp::mode::Mode;
     use crate::dsp::plan::{Latency, Partition};
+    use crate::dsp::routing::Route;
 
     fn noise(seed: u32, frames: usize) -> Vec<f32> {
         let mut state = seed;
@@ -467,6 +533,38 @@ mod tests {
         let alone = full(&convolver, &[zeros, right]);
         near(&both[0], &left, &holey[0], &alone[0]);
         near(&both[1], &left, &holey[1], &alone[1]);
+    }
+
+    #[test]
+    fn a_matrix_falls_into_parts_that_share_no_input() {
+        let irs: Vec<Vec<f32>> = vec![noise(1, 200), noise(2, 90)];
+        let routes = [(3, 0, 0), (1, 1, 1), (0, 2, 0), (1, 4, 0), (3, 4, 1)];
+        let routing = Routing::Custom {
+            outputs: 5,
+            routes: routes
+                .map(|(input, output, ir)| Route { input, output, ir })
+                .to_vec(),
+        };
+        let convolver = StoredConvolver::new(&small(200, 64), 4, &irs, &routing).unwrap();
+        let input: Vec<Vec<f32>> = (5..9).map(|seed| noise(seed, 1000)).collect();
+        let whole = full(&convolver, &input);
+        let mut parts = convolver.parts();
+        parts.sort_by_key(|part| part.outputs[0]);
+        let places = parts
+            .iter()
+            .map(|part| (&part.inputs[..], &part.outputs[..]));
+        let places: Vec<(&[usize], &[usize])> = places.collect();
+        // Nobody hears input 2; output 3 hears nothing.
+        let expected: [(&[usize], &[usize]); 3] =
+            [(&[1, 3], &[0, 1, 4]), (&[0], &[2]), (&[], &[3])];
+        assert_eq!(places, expected);
+        for part in &parts[..2] {
+            let its: Vec<Vec<f32>> = part.inputs.iter().map(|&k| input[k].clone()).collect();
+            let got = full(&part.convolver, &its);
+            for (got, &output) in got.iter().zip(&part.outputs) {
+                assert_eq!(got, &whole[output], "output {output}");
+            }
+        }
     }
 
     #[test]

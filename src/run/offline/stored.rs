@@ -3,20 +3,28 @@
 //! The blocks are the same whatever the number of threads, and so is every sum: only who computes
 //! it changes. Blocks are read and written in order by the calling thread, which helps out while it has
 //! nothing else to do; so many blocks are on their way that nobody waits, and no more.
+//!
+//! Most memory goes to the spectra of the past, so little else shall lie beside them. Parts of a
+//! matrix that share nothing are computed one by one, and only those in work have spectra that go
+//! beyond the past; a channel's samples make room for its answers once they are transformed.
 
 use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::RunError;
 use super::delivery::Delivery;
-use crate::dsp::stored::{Analysis, Desk, StoredConvolver};
+use crate::dsp::stored::{Analysis, Desk, Part, StoredConvolver};
 use crate::io::{Sink, Source};
 use crate::signal::Sample;
 
-/// A block of all channels.
-type Block<T> = Vec<Vec<T>>;
+/// A block of one channel, which those share that still need it.
+type Channel<T> = Arc<Vec<T>>;
+
+/// Samples of all channels that are read or written at once: with their bytes, they stay near.
+const PIECE: usize = 1 << 16;
 
 /// Moves everything from the source through the convolver to the sink.
 pub(super) fn pump<T: Sample, S: Source<T>, K: Sink<T>>(
@@ -40,18 +48,14 @@ pub(super) fn pump<T: Sample, S: Source<T>, K: Sink<T>>(
 /// Where the tasks lie.
 struct Shop<'a, T: Sample> {
     convolver: &'a StoredConvolver<T>,
+    /// What can be computed independently.
+    parts: Vec<Part<T>>,
     /// Blocks between reading and writing, at most.
     most: u64,
-    /// Shares that the outputs of a group of blocks are cut into, so that all threads have one.
-    shares: usize,
+    threads: usize,
     board: Mutex<Board<T>>,
     news: Condvar,
-    /// Nobody else is there to hear them.
-    alone: bool,
 }
-
-/// A block to be transformed, with its index and the one before it.
-type Read<T> = (u64, Option<Arc<Block<T>>>, Arc<Block<T>>);
 
 /// What there is to do, and what is done.
 struct Board<T: Sample> {
@@ -60,33 +64,49 @@ struct Board<T: Sample> {
     written: u64,
     /// All that there will be, once that is known.
     all: Option<u64>,
-    /// First block of the group that is answered next, and the next share of it.
-    begun: u64,
-    share: usize,
-    inputs: VecDeque<Read<T>>,
-    /// The spectra of the blocks from `oldest` on, as far as they are there.
-    spectra: VecDeque<Option<Arc<Analysis<T>>>>,
-    oldest: u64,
+    /// One for each part.
+    strands: Vec<Strand<T>>,
     /// The answers from `written` on, as far as they are there.
     answers: VecDeque<Vec<Option<Vec<T>>>>,
     spare_spectra: Vec<Analysis<T>>,
-    spare_inputs: Vec<Block<T>>,
+    /// Blocks of a channel, for whatever comes next.
     spare: Vec<Vec<T>>,
+    /// Threads that wait for news: where there are none, nobody has to be called.
+    waiting: usize,
     /// No more work.
     closed: bool,
 }
 
+/// How far an independent part is.
+struct Strand<T: Sample> {
+    /// First block of the group that is answered next, and the next share of it.
+    begun: u64,
+    share: usize,
+    inputs: VecDeque<Heard<T>>,
+    /// The spectra of the blocks from `oldest` on, as far as they are there.
+    spectra: VecDeque<Option<Arc<Analysis<T>>>>,
+    oldest: u64,
+}
+
+/// A block to be transformed, with its index and the one before it.
+struct Heard<T> {
+    index: u64,
+    before: Option<Vec<Channel<T>>>,
+    now: Vec<Channel<T>>,
+}
+
 enum Task<T: Sample> {
     Analyse {
-        index: u64,
-        before: Option<Arc<Block<T>>>,
-        now: Arc<Block<T>>,
+        part: usize,
+        heard: Heard<T>,
         used: Option<Analysis<T>>,
     },
     Answer {
+        part: usize,
         index: u64,
         /// The latest first.
         past: Vec<Arc<Analysis<T>>>,
+        /// Of the part's own.
         outputs: Range<usize>,
         /// For each output the blocks that are filled.
         out: Vec<Vec<Vec<T>>>,
@@ -95,101 +115,146 @@ enum Task<T: Sample> {
 
 /// What the calling thread does next.
 enum Next<T: Sample> {
-    Read,
-    Write(Block<T>),
+    Read(Vec<Vec<T>>),
+    Write(Vec<Vec<T>>),
     Work(Task<T>),
     Gone,
 }
 
-impl<T: Sample> Board<T> {
-    /// A share of the oldest group whose spectra are all there, else a block to be transformed.
-    fn task(&mut self, shop: &Shop<'_, T>) -> Option<Task<T>> {
-        let convolver = shop.convolver;
-        let index = self.begun;
-        let left = self.all.map_or(u64::MAX, |all| all - index);
-        let count = left.min(convolver.group() as u64);
-        let reach = convolver.reach() as u64;
-        let first = index.saturating_sub(reach);
-        let span = (first - self.oldest) as usize..(index + count - self.oldest) as usize;
-        let read = count > 0 && index + count <= self.read;
-        if read && self.spectra.range(span.clone()).all(Option::is_some) {
-            let past = self.spectra.range(span).rev().flatten().cloned().collect();
-            let each = convolver.outputs().div_ceil(shop.shares);
-            let from = self.share * each;
-            let outputs = from..(from + each).min(convolver.outputs());
-            let mut block = |_| self.spare.pop().unwrap_or_default();
-            let out = outputs
-                .clone()
-                .map(|_| (0..count).map(&mut block).collect())
-                .collect();
-            self.share += 1;
-            if outputs.end == convolver.outputs() {
-                self.share = 0;
-                self.begun += count;
-                // The next group does not reach back to these.
-                while self.begun.saturating_sub(reach) > self.oldest {
-                    self.spectra.pop_front();
-                    self.oldest += 1;
-                }
-            }
-            return Some(Task::Answer {
-                index,
-                past,
-                outputs,
-                out,
-            });
+impl<T: Sample> Strand<T> {
+    fn new() -> Self {
+        Self {
+            begun: 0,
+            share: 0,
+            inputs: VecDeque::new(),
+            spectra: VecDeque::new(),
+            oldest: 0,
         }
-        let (index, before, now) = self.inputs.pop_front()?;
+    }
+
+    /// Blocks of the group that is answered next, where all of it is read.
+    fn group(&self, most: usize, all: Option<u64>) -> Option<Range<u64>> {
+        let left = all.map_or(u64::MAX, |all| all - self.begun);
+        let end = self.begun + left.min(most as u64);
+        let read = self.oldest + self.spectra.len() as u64;
+        (self.begun < end && end <= read).then_some(self.begun..end)
+    }
+
+    /// The spectra that these blocks answer to, as far as they are there.
+    fn heard(&self, blocks: &Range<u64>, reach: usize) -> Iter<'_, Option<Arc<Analysis<T>>>> {
+        let first = blocks.start.saturating_sub(reach as u64);
+        let place = |index: u64| (index - self.oldest) as usize;
+        self.spectra.range(place(first)..place(blocks.end))
+    }
+}
+
+impl<T: Sample> Board<T> {
+    /// A share of the oldest group whose spectra are all there, else a block to be transformed. The
+    /// part that is least far comes first, and no group is begun before all of it is read, so that
+    /// few spectra wait.
+    fn task(&mut self, shop: &Shop<'_, T>) -> Option<Task<T>> {
+        let (group, all) = (shop.convolver.group(), self.all);
+        let strands = self.strands.iter().zip(&shop.parts).enumerate();
+        let ready = strands.filter_map(|(index, (strand, part))| {
+            let blocks = strand.group(group, all)?;
+            let mut heard = strand.heard(&blocks, part.convolver.reach());
+            heard.all(Option::is_some).then_some((index, blocks))
+        });
+        if let Some((part, blocks)) = ready.min_by_key(|(_, blocks)| blocks.start) {
+            return Some(self.answer(shop, part, blocks));
+        }
+        let strands = self.strands.iter_mut().enumerate();
+        let heard = strands.filter(|(_, strand)| {
+            let blocks = strand.group(group, all);
+            let next = strand.inputs.front();
+            blocks.is_some_and(|blocks| next.is_some_and(|next| next.index < blocks.end))
+        });
+        let (part, strand) = heard.min_by_key(|(_, strand)| strand.begun)?;
         Some(Task::Analyse {
-            index,
-            before,
-            now,
+            part,
+            heard: strand.inputs.pop_front()?,
             used: self.spare_spectra.pop(),
         })
+    }
+
+    /// The next share of a group of blocks.
+    fn answer(&mut self, shop: &Shop<'_, T>, part: usize, blocks: Range<u64>) -> Task<T> {
+        let (index, count) = (blocks.start, blocks.end - blocks.start);
+        let (strand, Part { convolver, .. }) = (&mut self.strands[part], &shop.parts[part]);
+        let reach = convolver.reach() as u64;
+        let past = strand.heard(&blocks, convolver.reach()).rev();
+        let past = past.flatten().cloned().collect();
+        // So many that all threads have one.
+        let shares = shop.threads.div_ceil(shop.parts.len());
+        let each = convolver.outputs().div_ceil(shares);
+        let from = strand.share * each;
+        let outputs = from..(from + each).min(convolver.outputs());
+        let mut block = |_| self.spare.pop().unwrap_or_default();
+        let out = outputs
+            .clone()
+            .map(|_| (0..count).map(&mut block).collect())
+            .collect();
+        strand.share += 1;
+        if outputs.end == convolver.outputs() {
+            strand.share = 0;
+            strand.begun = blocks.end;
+            // The next group does not reach back to these.
+            while strand.begun.saturating_sub(reach) > strand.oldest {
+                strand.spectra.pop_front();
+                strand.oldest += 1;
+            }
+        }
+        Task::Answer {
+            part,
+            index,
+            past,
+            outputs,
+            out,
+        }
     }
 }
 
 impl<'a, T: Sample> Shop<'a, T> {
     fn new(convolver: &'a StoredConvolver<T>, threads: usize) -> Self {
-        /// Bytes of blocks that are on their way beside the group in work.
+        /// Bytes of samples that are read ahead, at most, but for what a group needs.
         const AHEAD: usize = 16 << 20;
+        let parts = convolver.parts();
         let (inputs, outputs) = (convolver.inputs(), convolver.outputs());
-        // A frame of a block, as it is read, as a spectrum and as an answer.
-        let frame = (3 * inputs + outputs) * size_of::<T>();
+        let block = inputs.max(outputs) * convolver.block() * size_of::<T>();
+        // While a group is computed, the next one is read; more, where few parts share the work.
+        let group = convolver.group();
         let ahead = match threads {
             1 => 0,
-            _ => (AHEAD / (frame * convolver.block())).clamp(2, 4 * threads),
+            _ => (4 * threads)
+                .div_ceil(parts.len().max(1))
+                .min(AHEAD / block)
+                .max(group),
         };
         Self {
             convolver,
-            most: (convolver.group() + ahead) as u64,
-            shares: match convolver.group() {
-                1 => 1,
-                _ => threads.min(outputs),
-            },
+            most: (group + ahead) as u64,
+            threads,
             board: Mutex::new(Board {
                 read: 0,
                 written: 0,
                 all: None,
-                begun: 0,
-                share: 0,
-                inputs: VecDeque::new(),
-                spectra: VecDeque::new(),
-                oldest: 0,
+                strands: parts.iter().map(|_| Strand::new()).collect(),
                 answers: VecDeque::new(),
                 spare_spectra: Vec::new(),
-                spare_inputs: Vec::new(),
                 spare: Vec::new(),
+                waiting: 0,
                 closed: false,
             }),
+            parts,
             news: Condvar::new(),
-            alone: threads == 1,
         }
     }
 
     /// Wakes whoever waits for something to do.
-    fn spread(&self) {
-        if !self.alone {
+    fn spread(&self, board: MutexGuard<'_, Board<T>>) {
+        let heard = board.waiting > 0;
+        drop(board);
+        if heard {
             self.news.notify_all();
         }
     }
@@ -219,44 +284,51 @@ impl<'a, T: Sample> Shop<'a, T> {
         }
     }
 
-    fn wait<'b>(&self, board: MutexGuard<'b, Board<T>>) -> MutexGuard<'b, Board<T>> {
+    fn wait<'b>(&self, mut board: MutexGuard<'b, Board<T>>) -> MutexGuard<'b, Board<T>> {
+        board.waiting += 1;
         let woken = self.news.wait(board);
-        woken.unwrap_or_else(PoisonError::into_inner)
+        let mut board = woken.unwrap_or_else(PoisonError::into_inner);
+        board.waiting -= 1;
+        board
     }
 
     fn carry_out(&self, task: Task<T>, desk: &mut Desk<T>) {
         match task {
-            Task::Analyse {
-                index,
-                before,
-                now,
-                used,
-            } => {
-                let last = before.as_ref().map(|before| &before[..]);
-                let analysis = self.convolver.analyse(last, &now, desk, used);
+            Task::Analyse { part, heard, used } => {
+                let Heard { index, before, now } = heard;
+                fn slices<T>(channels: &[Channel<T>]) -> Vec<&[T]> {
+                    channels.iter().map(|channel| &channel[..]).collect()
+                }
+                let last = before.as_deref().map(slices);
+                let convolver = &self.parts[part].convolver;
+                let analysis = convolver.analyse(last.as_deref(), &slices(&now), desk, used);
                 let mut board = self.board();
                 // Who holds the last share gives it back.
-                let free = [before, Some(now)].into_iter().flatten();
-                board.spare_inputs.extend(free.filter_map(Arc::into_inner));
-                let place = (index - board.oldest) as usize;
-                board.spectra[place] = Some(Arc::new(analysis));
+                let free = before.into_iter().flatten().chain(now);
+                board.spare.extend(free.filter_map(Arc::into_inner));
+                let strand = &mut board.strands[part];
+                let place = (index - strand.oldest) as usize;
+                strand.spectra[place] = Some(Arc::new(analysis));
+                self.spread(board);
             }
             Task::Answer {
+                part,
                 index,
                 past,
                 outputs,
                 mut out,
             } => {
                 let block = self.convolver.block();
+                let part = &self.parts[part];
                 let all: Vec<&Analysis<T>> = past.iter().map(|analysis| &**analysis).collect();
                 for (output, out) in outputs.clone().zip(&mut out) {
                     // A block that was written may have been shortened.
                     out.iter_mut().for_each(|out| out.resize(block, T::zero()));
-                    self.convolver.answer(output, &all, desk, out);
+                    part.convolver.answer(output, &all, desk, out);
                 }
                 let mut board = self.board();
                 let place = (index - board.written) as usize;
-                for (output, out) in outputs.zip(out) {
+                for (&output, out) in part.outputs[outputs].iter().zip(out) {
                     for (k, out) in out.into_iter().enumerate() {
                         board.answers[place + k][output] = Some(out);
                     }
@@ -264,9 +336,9 @@ impl<'a, T: Sample> Shop<'a, T> {
                 // Who holds the last share gives it back.
                 let free = past.into_iter().filter_map(Arc::into_inner);
                 board.spare_spectra.extend(free);
+                self.spread(board);
             }
         }
-        self.spread();
     }
 
     /// What the calling thread does: deliver first, then read, then help.
@@ -284,7 +356,9 @@ impl<'a, T: Sample> Shop<'a, T> {
         let mut feed = Feed::new(source, self.convolver);
         let keeps = delivery.needs_input();
         // What was read and not written yet: the block, if it is needed, and its frames.
-        let mut heard: VecDeque<(Option<Arc<Block<T>>>, usize)> = VecDeque::new();
+        let mut heard: VecDeque<(Vec<Channel<T>>, usize)> = VecDeque::new();
+        // A piece of what is written.
+        let mut near: Vec<Vec<T>> = vec![Vec::new(); self.convolver.outputs()];
         // Blocks posted and written, and all there are, once that is known.
         let (mut posted, mut written, mut all) = (0, 0, None);
         let mut told = false;
@@ -301,9 +375,10 @@ impl<'a, T: Sample> Shop<'a, T> {
             }
             match self.next(all.is_none_or(|all| posted < all)) {
                 Next::Work(task) => self.carry_out(task, &mut desk),
-                Next::Read => {
-                    if let Some((before, now, frames)) = feed.read()? {
-                        heard.push_back((keeps.then(|| now.clone()), frames));
+                Next::Read(used) => {
+                    if let Some((before, now, frames)) = feed.read(used)? {
+                        let kept = if keeps { now.clone() } else { Vec::new() };
+                        heard.push_back((kept, frames));
                         self.post(before, now);
                         posted += 1;
                     }
@@ -312,8 +387,9 @@ impl<'a, T: Sample> Shop<'a, T> {
                             true => feed.blocks,
                             false => (feed.frames + tail).div_ceil(block),
                         });
-                        self.board().all = all;
-                        self.spread();
+                        let mut board = self.board();
+                        board.all = all;
+                        self.spread(board);
                     }
                 }
                 Next::Write(mut wet) => {
@@ -323,18 +399,38 @@ impl<'a, T: Sample> Shop<'a, T> {
                         let left = usize::try_from(left).unwrap_or(usize::MAX);
                         wet.iter_mut().for_each(|wet| wet.truncate(left));
                     }
+                    // What is written at once stays near from here to its bytes.
+                    let len = wet.first().map_or(0, Vec::len);
+                    for from in (0..len).step_by(feed.piece) {
+                        let to = len.min(from + feed.piece);
+                        let piece = match to - from < len {
+                            false => &mut wet,
+                            true => {
+                                for (near, wet) in near.iter_mut().zip(&wet) {
+                                    near.clear();
+                                    near.extend_from_slice(&wet[from..to]);
+                                }
+                                &mut near
+                            }
+                        };
+                        if frames > 0 {
+                            let heard = from.min(frames)..to.min(frames);
+                            let input = input.iter().map(|input| &input[heard.clone()]);
+                            let input: Vec<&[T]> = input.collect();
+                            delivery.body(heard.len(), &input, piece)?;
+                        } else {
+                            delivery.tail(piece)?;
+                        }
+                    }
                     if frames > 0 {
-                        let input = input.iter().flat_map(|input| input.iter());
-                        let input = input.map(|input| &input[..frames]).collect::<Vec<_>>();
-                        delivery.body(frames, &input, &mut wet)?;
                         progress(delivery.heard());
-                    } else {
-                        delivery.tail(&mut wet)?;
                     }
                     written += 1;
                     let mut board = self.board();
                     board.spare.append(&mut wet);
-                    feed.spare.append(&mut board.spare_inputs);
+                    board
+                        .spare
+                        .extend(input.into_iter().filter_map(Arc::into_inner));
                 }
                 // A thread has failed; who waits for it tells.
                 Next::Gone => return Ok(()),
@@ -356,7 +452,8 @@ impl<'a, T: Sample> Shop<'a, T> {
                 return Next::Gone;
             }
             if more && board.read - board.written < self.most {
-                return Next::Read;
+                let used = board.spare.len().saturating_sub(self.convolver.inputs());
+                return Next::Read(board.spare.split_off(used));
             }
             if let Some(task) = board.task(self) {
                 return Next::Work(task);
@@ -366,17 +463,26 @@ impl<'a, T: Sample> Shop<'a, T> {
     }
 
     /// Hangs out a block that was read.
-    fn post(&self, before: Option<Arc<Block<T>>>, now: Arc<Block<T>>) {
+    fn post(&self, before: Option<Vec<Channel<T>>>, now: Vec<Channel<T>>) {
         let mut board = self.board();
         let index = board.read;
         board.read += 1;
-        board.inputs.push_back((index, before, now));
-        board.spectra.push_back(None);
+        for (part, strand) in self.parts.iter().zip(&mut board.strands) {
+            let its = |channels: &Vec<Channel<T>>| {
+                let its = part.inputs.iter().map(|&input| channels[input].clone());
+                its.collect()
+            };
+            strand.inputs.push_back(Heard {
+                index,
+                before: before.as_ref().map(its),
+                now: its(&now),
+            });
+            strand.spectra.push_back(None);
+        }
         board
             .answers
             .push_back(vec![None; self.convolver.outputs()]);
-        drop(board);
-        self.spread();
+        self.spread(board);
     }
 }
 
@@ -392,18 +498,17 @@ impl<T: Sample> Drop for Closing<'_, '_, T> {
 
 /// A block of the input, or of the silence behind it, and the one before it; and how many of its
 /// frames are input.
-type Piece<T> = (Option<Arc<Block<T>>>, Arc<Block<T>>, usize);
+type Piece<T> = (Option<Vec<Channel<T>>>, Vec<Channel<T>>, usize);
 
 /// Cuts a source into blocks.
 struct Feed<'a, T, S> {
     source: &'a mut S,
-    inputs: usize,
     block: usize,
-    last: Option<Arc<Block<T>>>,
-    silence: Option<Arc<Block<T>>>,
-    /// Where a source gives less than a block at a time.
-    rest: Block<T>,
-    spare: Vec<Block<T>>,
+    last: Option<Vec<Channel<T>>>,
+    silence: Option<Channel<T>>,
+    /// A piece of what is read, and its frames at most.
+    near: Vec<Vec<T>>,
+    piece: usize,
     /// Frames and blocks of input so far.
     frames: u64,
     blocks: u64,
@@ -412,48 +517,51 @@ struct Feed<'a, T, S> {
 
 impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
     fn new(source: &'a mut S, convolver: &StoredConvolver<T>) -> Self {
+        let channels = convolver.inputs().max(convolver.outputs());
         Self {
             source,
-            inputs: convolver.inputs(),
             block: convolver.block(),
             last: None,
             silence: None,
-            rest: vec![Vec::new(); convolver.inputs()],
-            spare: Vec::new(),
+            near: vec![Vec::new(); convolver.inputs()],
+            piece: (PIECE / channels).clamp(1, convolver.block()),
             frames: 0,
             blocks: 0,
             ended: false,
         }
     }
 
-    fn new_block(&self) -> Block<T> {
-        vec![vec![T::zero(); self.block]; self.inputs]
-    }
-
-    /// The next block; silence behind the end. None where the end is found and nothing before it.
-    fn read(&mut self) -> Result<Option<Piece<T>>, RunError> {
+    /// The next block, in what was `used` before; silence behind the end. None where the end is
+    /// found and nothing before it.
+    fn read(&mut self, mut used: Vec<Vec<T>>) -> Result<Option<Piece<T>>, RunError> {
         if self.ended {
-            let silence = match &self.silence {
-                Some(silence) => silence.clone(),
-                None => Arc::new(self.new_block()),
-            };
-            self.silence = Some(silence.clone());
-            return Ok(Some(self.piece(silence, 0)));
+            let new = || Arc::new(vec![T::zero(); self.block]);
+            let silence = self.silence.get_or_insert_with(new).clone();
+            let now = vec![silence; self.near.len()];
+            return Ok(Some(self.piece(now, 0)));
         }
-        let mut now = self.spare.pop().unwrap_or_else(|| self.new_block());
-        let mut frames = self.source.read(&mut now)?;
-        while 0 < frames && frames < self.block {
-            let left = self.block - frames;
-            let rest = self.rest.iter_mut();
-            rest.for_each(|rest| rest.resize(left, T::zero()));
-            let more = self.source.read(&mut self.rest)?;
-            if more == 0 {
+        used.resize_with(self.near.len(), Vec::new);
+        let mut now = used;
+        now.iter_mut()
+            .for_each(|now| now.resize(self.block, T::zero()));
+        let mut frames = 0;
+        loop {
+            let room = self.piece.min(self.block - frames);
+            let more = if room == self.block {
+                self.source.read(&mut now)?
+            } else {
+                let near = self.near.iter_mut();
+                near.for_each(|near| near.resize(room, T::zero()));
+                let more = self.source.read(&mut self.near)?;
+                for (now, near) in now.iter_mut().zip(&self.near) {
+                    now[frames..frames + more].copy_from_slice(&near[..more]);
+                }
+                more
+            };
+            frames += more;
+            if more == 0 || frames == self.block {
                 break;
             }
-            for (now, rest) in now.iter_mut().zip(&self.rest) {
-                now[frames..frames + more].copy_from_slice(&rest[..more]);
-            }
-            frames += more;
         }
         self.ended = frames < self.block;
         if frames == 0 {
@@ -464,10 +572,11 @@ impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
         }
         self.frames += frames as u64;
         self.blocks += 1;
-        Ok(Some(self.piece(Arc::new(now), frames)))
+        let now = now.into_iter().map(Arc::new).collect();
+        Ok(Some(self.piece(now, frames)))
     }
 
-    fn piece(&mut self, now: Arc<Block<T>>, frames: usize) -> Piece<T> {
+    fn piece(&mut self, now: Vec<Channel<T>>, frames: usize) -> Piece<T> {
         (self.last.replace(now.clone()), now, frames)
     }
 }

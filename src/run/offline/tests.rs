@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dsp::clip::convolve;
+use crate::dsp::routing::Route;
 use crate::io::{ReadError, SampleFormat, Sink, Source, Spec, WriteError};
 use crate::signal::Audio;
 
@@ -251,6 +252,54 @@ fn the_number_of_threads_changes_no_bit() {
         let (stream, _) = with(1, Some(Latency::Zero));
         for (alone, stream) in alone.iter().zip(&stream) {
             near(alone, stream, &format!("{n} frames, {tail:?}"));
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_matrix_that_share_nothing_are_computed_apart() {
+    // Two inputs to one output, one to two, others alone, input 8 to nobody; output 3 is silent. So
+    // many channels that their blocks are read and written in pieces, and several blocks at once.
+    let routes = [
+        (0, 0, 0),
+        (1, 0, 1),
+        (2, 1, 0),
+        (2, 2, 1),
+        (3, 4, 2),
+        (4, 5, 0),
+        (5, 6, 0),
+        (6, 7, 1),
+        (7, 8, 2),
+    ];
+    let routes = routes.map(|(input, output, ir)| Route { input, output, ir });
+    let mut irs: Vec<Vec<f64>> = (20..23).map(|seed| noise(seed, 150_000)).collect();
+    irs[1][90_000..].fill(0.0);
+    irs[2][700..].fill(0.0);
+    for (n, dry) in [(300_000, 0.0), (40_000, 0.25)] {
+        let input: Vec<Vec<f64>> = (1..10).map(|seed| noise(seed, n)).collect();
+        let with = |threads, latency| {
+            let options = Render {
+                dry,
+                routing: Some(Routing::Custom {
+                    outputs: 9,
+                    routes: routes.to_vec(),
+                }),
+                threads: Some(threads),
+                latency,
+                ..Render::default()
+            };
+            let done = try_render(input.clone(), irs.clone(), options, SampleFormat::F32);
+            done.unwrap().0
+        };
+        let alone = with(1, None);
+        for threads in [2, 5] {
+            let together = with(threads, None);
+            assert!(bits(&together) == bits(&alone), "{threads} threads");
+        }
+        assert!(dry != 0.0 || alone[3].iter().all(|&value| value == 0.0));
+        let stream = with(1, Some(Latency::Zero));
+        for (alone, stream) in alone.iter().zip(&stream) {
+            near(alone, stream, &format!("{n} frames"));
         }
     }
 }
