@@ -29,7 +29,7 @@ def scipy(source, ir, target):
     h, _ = sf.read(ir, dtype="float32", always_2d=True)
     y = np.empty((len(x) + len(h) - 1, x.shape[1]), np.float32)
     for k in range(x.shape[1]):
-        y[:, k] = oaconvolve(x[:, k], h[:, k])
+        y[:, k] = oaconvolve(x[:, k], h[:, k % h.shape[1]])
     sf.write(target, y, rate, subtype=about.subtype)
 
 
