@@ -1,6 +1,6 @@
 //! How evenly the work falls on the calls, counted, not timed; and where there is none to do.
 
-use faltung::{Convolver, Latency, MatrixConvolver, Plan, Routing, Sample};
+use faltung::{Convolver, Latency, MatrixConvolver, Plan, Route, Routing, Sample};
 
 fn response<T: Sample>(frames: usize) -> Vec<T> {
     let tap = |n: usize| T::of(((n * 7919) % 101) as f64 / 101.0 - 0.497);
@@ -59,6 +59,30 @@ fn no_call_does_more_than_one_and_a_half_times_the_mean_in_f32() {
 #[test]
 fn no_call_does_more_than_one_and_a_half_times_the_mean_in_f64() {
     flatness_of_one_channel::<f64>();
+}
+
+#[test]
+fn many_inputs_of_one_output_are_as_flat_as_one() {
+    let ir = response::<f32>(24_000);
+    let route = |input| Route {
+        input,
+        output: 0,
+        ir: 0,
+    };
+    let routing = Routing::Custom {
+        outputs: 1,
+        routes: (0..8).map(route).collect(),
+    };
+    let mut matrix = MatrixConvolver::new(&Plan::new(ir.len()), 8, &[ir], &routing).unwrap();
+    let process = |n: usize| {
+        let input = vec![response::<f32>(n); 8];
+        let mut output = [vec![0.0; n]];
+        matrix.process(&input, &mut output);
+        matrix.counted_work()
+    };
+    let work = work_of_calls(process, 60_000, 64, 65_536);
+    let ratio = worst_to_mean(&work);
+    assert!(ratio <= 1.5, "{ratio:.2}");
 }
 
 #[test]

@@ -137,7 +137,8 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     } = counts;
     let largest = layout.levels.last().map_or(0, |level| level.block);
     let level = |l: &LevelShape| {
-        2 * l.block * l.partitions * (inputs + routes) + l.block * (2 + 4 * outputs)
+        let aside = if l.in_pairs() { 2 } else { 0 };
+        2 * l.block * l.partitions * (inputs + routes) + l.block * (2 + (4 + aside) * outputs)
     };
     let samples = layout.levels.iter().map(level).sum::<usize>()
         + routes * layout.head
@@ -219,6 +220,7 @@ pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {
     let most = most.clamp(2 * STORED, largest);
     let sizes = std::iter::successors(Some(STORED), |block| Some(2 * block));
     let cost = |&block: &usize| {
+        // Several blocks are answered at once, which saves about as much as pairs do.
         let layout = super::scheme::Uniform { block }.layout(frames, block);
         per_frame::<f32>(cpu, &layout, Counts::MONO)
     };

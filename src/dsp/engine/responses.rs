@@ -85,6 +85,7 @@ impl<T: Sample> Responses<T> {
         for route in list {
             routes[route.output].push((*route, irs[route.ir].clone()));
         }
+        let most_routes = routes.iter().map(Vec::len).max().unwrap_or(1);
         let share = |level: usize, task: u32| {
             let path = |(route, prepared): &(Route, Prepared<T>)| Path {
                 input: route.input,
@@ -95,13 +96,12 @@ impl<T: Sample> Responses<T> {
                 .map(|r| r.iter().map(path).collect())
                 .collect();
             let (transform, shape) = (&bench.transforms[level], &bench.layout.levels[level]);
-            // Nothing but the layout and the task counts: sets that share partitions share this.
-            let turns = shape
-                .in_pairs()
-                .then(|| match transform.pair_cost(shape.partitions) {
-                    Some(cost) if cost <= task => Turns::Tiles,
-                    _ => Turns::Halves,
-                });
+            // By layout, routes and task alone, which all sets of one convolver have in common.
+            let pair = transform.pair_cost(shape.partitions * most_routes);
+            let turns = shape.in_pairs().then_some(match pair {
+                Some(cost) if cost <= task => Turns::Tiles,
+                _ => Turns::Halves,
+            });
             Share::new(transform, inputs, paths, task, turns)
         };
         let shapes = &bench.layout.levels;
