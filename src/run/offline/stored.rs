@@ -10,7 +10,9 @@
 
 use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
+use std::hint;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -55,6 +57,8 @@ struct Shop<'a, T: Sample> {
     threads: usize,
     board: Mutex<Board<T>>,
     news: Condvar,
+    /// Counts the news; changed by who holds the board.
+    told: AtomicU64,
 }
 
 /// What there is to do, and what is done.
@@ -247,11 +251,13 @@ impl<'a, T: Sample> Shop<'a, T> {
             }),
             parts,
             news: Condvar::new(),
+            told: AtomicU64::new(0),
         }
     }
 
     /// Wakes whoever waits for something to do.
     fn spread(&self, board: MutexGuard<'_, Board<T>>) {
+        self.told.fetch_add(1, Ordering::Release);
         let heard = board.waiting > 0;
         drop(board);
         if heard {
@@ -284,7 +290,23 @@ impl<'a, T: Sample> Shop<'a, T> {
         }
     }
 
-    fn wait<'b>(&self, mut board: MutexGuard<'b, Board<T>>) -> MutexGuard<'b, Board<T>> {
+    /// Until somebody tells something: looks for a while, for to sleep and to be woken takes as long
+    /// as a small task does, and sleeps then.
+    fn wait<'b>(&'b self, board: MutexGuard<'b, Board<T>>) -> MutexGuard<'b, Board<T>> {
+        /// Looks, some tens of microseconds together.
+        const LOOKS: u32 = 2000;
+        let known = self.told.load(Ordering::Acquire);
+        drop(board);
+        for _ in 0..LOOKS {
+            if self.told.load(Ordering::Acquire) != known {
+                break;
+            }
+            hint::spin_loop();
+        }
+        let mut board = self.board();
+        if self.told.load(Ordering::Acquire) != known {
+            return board;
+        }
         board.waiting += 1;
         let woken = self.news.wait(board);
         let mut board = woken.unwrap_or_else(PoisonError::into_inner);
@@ -491,7 +513,10 @@ struct Closing<'a, 'b, T: Sample>(&'a Shop<'b, T>);
 
 impl<T: Sample> Drop for Closing<'_, '_, T> {
     fn drop(&mut self) {
-        self.0.board().closed = true;
+        let mut board = self.0.board();
+        board.closed = true;
+        self.0.told.fetch_add(1, Ordering::Release);
+        drop(board);
         self.0.news.notify_all();
     }
 }
