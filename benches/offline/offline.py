@@ -125,11 +125,12 @@ class Case:
         return path
 
 
+EIGHT = "2 min, 8 channels, 96 kHz, f32"
 CASES = [
     Case("stereo", "10 min, 2 channels, 48 kHz, 24-bit; IR 2 s", 600, 2, 48000, "PCM_24", 2),
     Case("mono", "1 h, 1 channel, 44.1 kHz, 16-bit; IR 0.5 s", 3600, 1, 44100, "PCM_16", 0.5),
-    Case("eight", "2 min, 8 channels, 96 kHz, f32; one IR of 10 s for all", 120, 8, 96000, "FLOAT", 10, 1),
-    Case("eight-own", "2 min, 8 channels, 96 kHz, f32; an IR of 10 s for each", 120, 8, 96000, "FLOAT", 10),
+    Case("eight", f"{EIGHT}; one IR of 10 s for all", 120, 8, 96000, "FLOAT", 10, 1),
+    Case("eight-own", f"{EIGHT}; an IR of 10 s for each", 120, 8, 96000, "FLOAT", 10),
 ]
 
 # Found by --tune on two cores of an EPYC (Zen 5) that others used too: the least of wall and CPU

@@ -286,10 +286,9 @@ impl<T: Sample> Transform<T> {
         out: &mut [T],
     ) {
         assert!(out.len() == self.block, "a block of another size");
-        let last = self.steps.len();
         let mut next = steps.start;
         while next < steps.end {
-            let step = self.steps[last - 1 - next];
+            let step = self.inverse_step(next);
             next += 1;
             let (pass, node) = (step.pass as usize, step.node as usize);
             if let Some(roots) = self.passes.get(pass) {
@@ -310,7 +309,7 @@ impl<T: Sample> Transform<T> {
             } else {
                 let first = next - 1;
                 let mut node = node;
-                while next < steps.end && self.steps[last - 1 - next].pass == step.pass {
+                while next < steps.end && self.inverse_step(next).pass == step.pass {
                     if self.begins_local(node as u32) {
                         break;
                     }
@@ -353,6 +352,12 @@ impl<T: Sample> Transform<T> {
         (self.compiled.magnitudes)(self.cpu, block)
     }
 
+    /// The way back takes the same steps from the last to the first.
+    #[inline(always)]
+    fn inverse_step(&self, step: usize) -> Step {
+        self.steps[self.steps.len() - 1 - step]
+    }
+
     /// How much work a step of `forward` is, in units of about a nanosecond.
     pub fn forward_cost(&self, step: usize) -> u32 {
         self.cost(self.steps[step])
@@ -361,7 +366,7 @@ impl<T: Sample> Transform<T> {
     /// How much work a step of `inverse` is, when its sum has `products` products per bin; if they
     /// are made in pairs, on average of the step and the one it is joined to.
     pub fn inverse_cost(&self, step: usize, products: usize, in_pairs: bool) -> u32 {
-        let step = self.steps[self.steps.len() - 1 - step];
+        let step = self.inverse_step(step);
         let products = match (self.passes.get(step.pass as usize), in_pairs) {
             (Some(_), _) => 0,
             (None, false) => products * self.tile / 8,
@@ -372,7 +377,7 @@ impl<T: Sample> Transform<T> {
 
     /// Whether this step of `inverse` makes the second tile of two neighbours.
     pub fn ends_pair(&self, step: usize) -> bool {
-        let step = self.steps[self.steps.len() - 1 - step];
+        let step = self.inverse_step(step);
         step.pass as usize == self.passes.len() && step.node & 1 == 0
     }
 

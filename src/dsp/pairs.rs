@@ -12,7 +12,7 @@
 
 use super::delay_line::DelayLine;
 use super::fft::butterfly::Complex;
-use super::product::{Partitions, Pasts, Path, Run, TILE, complex, operands};
+use super::product::{Partitions, Pasts, Path, Run, TILE, complex, operands, with_its_room};
 use crate::kernel::{Buffer, Lane, Rows, RowsMut, Scalar};
 
 /// What takes turns in leading.
@@ -26,7 +26,7 @@ pub(crate) enum Turns {
 
 /// A run that meets the partitions from `part` on in this block, those from `part + 1` on in the
 /// next, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Twin {
     run: Run,
     now: bool,
@@ -50,13 +50,9 @@ pub(crate) struct Pairs<T> {
 /// With the same room: a copy does not allocate while running, either.
 impl<T: Clone> Clone for Pairs<T> {
     fn clone(&self) -> Self {
-        let mut leading = Vec::with_capacity(self.leading.capacity());
-        leading.extend_from_slice(&self.leading);
-        let mut following = Vec::with_capacity(self.following.capacity());
-        following.extend_from_slice(&self.following);
         Self {
-            leading,
-            following,
+            leading: with_its_room(&self.leading),
+            following: with_its_room(&self.following),
             bins: self.bins.clone(),
             ..*self
         }
@@ -220,19 +216,9 @@ impl<T: Scalar> Bins<'_, T> {
                     }
                 }
             } else if twin.now {
-                for k in 0..run.count {
-                    for v in 0..V {
-                        let (x, h) = (complex(&x, k, first + v), complex(&h, k, first + v));
-                        now[v] = x.mul_add(h, now[v]);
-                    }
-                }
+                now = add(now, run.count, &x, &h, 0, first);
             } else {
-                for k in 0..run.count {
-                    for v in 0..V {
-                        let (x, h) = (complex(&x, k, first + v), complex(&h, k + 1, first + v));
-                        next[v] = x.mul_add(h, next[v]);
-                    }
-                }
+                next = add(next, run.count, &x, &h, 1, first);
             }
         }
         if self.pairs.leaves {
@@ -259,15 +245,30 @@ impl<T: Scalar> Bins<'_, T> {
         }
         for &run in &self.pairs.following {
             let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
-            for k in 0..run.count {
-                for v in 0..V {
-                    let (x, h) = (complex(&x, k, first + v), complex(&h, k, first + v));
-                    sum[v] = x.mul_add(h, sum[v]);
-                }
-            }
+            sum = add(sum, run.count, &x, &h, 0, first);
         }
         sum
     }
+}
+
+/// Adds the products of `count` slots with as many partitions from row `part` on, in the vectors from
+/// `first` on.
+#[inline(always)]
+fn add<L: Lane, const V: usize>(
+    mut sum: [Complex<L>; V],
+    count: usize,
+    x: &Rows<'_, L>,
+    h: &Rows<'_, L>,
+    part: usize,
+    first: usize,
+) -> [Complex<L>; V] {
+    for k in 0..count {
+        for v in 0..V {
+            let (x, h) = (complex(x, k, first + v), complex(h, part + k, first + v));
+            sum[v] = x.mul_add(h, sum[v]);
+        }
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) struct Path<T> {
 }
 
 /// Neighbouring slots of an input's past that meet neighbouring partitions of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     /// Index of the path.
     pub path: usize,
@@ -78,6 +78,13 @@ impl Run {
             part += count.max(1);
         }
     }
+}
+
+/// A copy of a list with room for as much as the list itself has.
+pub(crate) fn with_its_room<R: Copy>(list: &Vec<R>) -> Vec<R> {
+    let mut copy = Vec::with_capacity(list.capacity());
+    copy.extend_from_slice(list);
+    copy
 }
 
 /// A spectrum in the making: the sum over all runs of X[slot + k] H[part + k], k = 0..count.

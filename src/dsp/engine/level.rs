@@ -11,7 +11,7 @@ use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
 use crate::dsp::pairs::Pairs;
-use crate::dsp::product::{Pasts, Path, Run, Sum};
+use crate::dsp::product::{Pasts, Path, Run, Sum, with_its_room};
 use crate::dsp::scheme::{LevelShape, Pace};
 use crate::kernel::Buffer;
 use crate::signal::Sample;
@@ -76,10 +76,8 @@ struct Block<T> {
 /// With the same room for runs: a copy does not allocate while running, either.
 impl<T: Clone> Clone for Voice<T> {
     fn clone(&self) -> Self {
-        let mut runs = Vec::with_capacity(self.runs.capacity());
-        runs.extend_from_slice(&self.runs);
         Self {
-            runs,
+            runs: with_its_room(&self.runs),
             pairs: self.pairs.clone(),
             work: self.work.clone(),
             making: self.making.clone(),
