@@ -54,6 +54,8 @@ struct Shop<'a, T: Sample> {
     parts: Vec<Part<T>>,
     /// Blocks between reading and writing, at most.
     most: u64,
+    /// Blocks behind the group that is answered next that may be transformed meanwhile.
+    beyond: u64,
     threads: usize,
     board: Mutex<Board<T>>,
     news: Condvar,
@@ -154,8 +156,8 @@ impl<T: Sample> Strand<T> {
 
 impl<T: Sample> Board<T> {
     /// A share of the oldest group whose spectra are all there, else a block to be transformed. The
-    /// part that is least far comes first, and no group is begun before all of it is read, so that
-    /// few spectra wait.
+    /// part that is least far comes first, no group is begun before all of it is read, and those
+    /// behind it only where there would be nothing to do else, so that few spectra wait.
     fn task(&mut self, shop: &Shop<'_, T>) -> Option<Task<T>> {
         let (group, all) = (shop.convolver.group(), self.all);
         let strands = self.strands.iter().zip(&shop.parts).enumerate();
@@ -171,7 +173,9 @@ impl<T: Sample> Board<T> {
         let heard = strands.filter(|(_, strand)| {
             let blocks = strand.group(group, all);
             let next = strand.inputs.front();
-            blocks.is_some_and(|blocks| next.is_some_and(|next| next.index < blocks.end))
+            blocks
+                .zip(next)
+                .is_some_and(|(blocks, next)| next.index < blocks.end + shop.beyond)
         });
         let (part, strand) = heard.min_by_key(|(_, strand)| strand.begun)?;
         Some(Task::Analyse {
@@ -220,7 +224,8 @@ impl<T: Sample> Board<T> {
 
 impl<'a, T: Sample> Shop<'a, T> {
     fn new(convolver: &'a StoredConvolver<T>, threads: usize) -> Self {
-        /// Bytes of samples that are read ahead, at most, but for what a group needs.
+        /// Bytes of samples that are read ahead, at most, but for what a group needs; the same for
+        /// the spectra of groups that nobody answers yet.
         const AHEAD: usize = 16 << 20;
         let parts = convolver.parts();
         let (inputs, outputs) = (convolver.inputs(), convolver.outputs());
@@ -229,14 +234,19 @@ impl<'a, T: Sample> Shop<'a, T> {
         let group = convolver.group();
         let ahead = match threads {
             1 => 0,
-            _ => (4 * threads)
+            _ => (8 * threads)
                 .div_ceil(parts.len().max(1))
                 .min(AHEAD / block)
                 .max(group),
         };
+        // Where there are more threads than parts, each has a group of its own.
+        let spectra = 2 * group * block;
+        let beyond = threads.div_ceil(parts.len().max(1)) - 1;
+        let beyond = group * beyond.min(AHEAD / spectra);
         Self {
             convolver,
             most: (group + ahead) as u64,
+            beyond: beyond as u64,
             threads,
             board: Mutex::new(Board {
                 read: 0,
@@ -293,8 +303,8 @@ impl<'a, T: Sample> Shop<'a, T> {
     /// Until somebody tells something: looks for a while, for to sleep and to be woken takes as long
     /// as a small task does, and sleeps then.
     fn wait<'b>(&'b self, board: MutexGuard<'b, Board<T>>) -> MutexGuard<'b, Board<T>> {
-        /// Looks, some tens of microseconds together.
-        const LOOKS: u32 = 2000;
+        /// Looks, some hundred microseconds together.
+        const LOOKS: u32 = 5000;
         let known = self.told.load(Ordering::Acquire);
         drop(board);
         for _ in 0..LOOKS {
