@@ -5,13 +5,15 @@
 
 use std::ops::Range;
 
-use super::direct;
+use super::direct::{self, Begun};
 use super::fft::{Bins, Transform};
 use super::history;
 use crate::kernel::Cpu;
 use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, &[T], &[T], &mut [T], &mut [T], usize);
+type Fir<T> = fn(Cpu, &[T], &[T], usize, &mut [T], &mut Begun<T>);
+type Next<T> = fn(Cpu, &[T], T, usize, &mut T, &mut Begun<T>);
 type Inverse<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T], &mut [T]);
 
 /// The loops for one sample type.
@@ -22,7 +24,9 @@ pub(crate) struct Compiled<T: 'static> {
     /// See [`Transform::inverse`].
     pub inverse: Inverse<T>,
     /// See [`direct::fir`].
-    pub fir: fn(Cpu, &[T], &[T], &mut [T]),
+    pub fir: Fir<T>,
+    /// See [`direct::next`].
+    pub next: Next<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
 }
@@ -33,6 +37,7 @@ impl<T: Sample> Compiled<T> {
             forward: Transform::run_forward,
             inverse: Transform::run_inverse,
             fir: direct::fir,
+            next: direct::next,
             magnitudes: history::magnitudes,
         }
     }

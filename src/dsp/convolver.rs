@@ -356,6 +356,7 @@ impl<T: Sample> MatrixConvolver<T> {
     }
 }
 
+#[inline]
 #[track_caller]
 fn check_length(left: usize, right: usize) {
     assert!(

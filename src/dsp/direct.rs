@@ -3,162 +3,284 @@
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::array;
+
 use crate::kernel::{self, Body, Cpu, Lane, Rows};
 use crate::signal::Sample;
 
-/// Taps come in groups of so many.
+/// Outputs are made in groups of so many, on the grid of positions.
 pub(crate) const GROUP: usize = 16;
+/// The frames before a group go by turns to so many sums, or to half as many, so that none has to
+/// wait for the one before.
+const CHAINS: usize = 4;
 
-/// The taps in the order of [`fir`]: the last one first, zeros before it to make whole groups.
+/// The taps in the order of [`fir`]: between zeros for what lies beyond the first and the last.
 pub(crate) fn arrange<T: Sample>(taps: &[T]) -> Vec<T> {
-    let zeros = taps.len().next_multiple_of(GROUP) - taps.len();
-    let zeros = std::iter::repeat_n(T::zero(), zeros);
-    zeros.chain(taps.iter().rev().copied()).collect()
+    if taps.is_empty() {
+        return Vec::new();
+    }
+    let before = (taps.len() - 1).next_multiple_of(CHAINS);
+    let mut arranged = vec![T::zero(); before + 2 * GROUP - 1];
+    arranged[GROUP - 1..][..taps.len()].copy_from_slice(taps);
+    arranged
 }
 
-/// out[t] += sum over i of taps[i] history[t + i], where `history` holds the taps.len() - 1 frames
-/// before the first new one, then the out.len() new ones; `taps` as [`arrange`] has them.
+/// Frames before a group that its outputs answer to.
+pub(crate) fn lookback<T>(arranged: &[T]) -> usize {
+    (arranged.len() + 1).saturating_sub(2 * GROUP)
+}
+
+/// A group of outputs in the making: what the frames so far are to each of them.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+pub(crate) struct Begun<T> {
+    sums: [T; GROUP],
+    /// Position behind the last of these frames; none counts before it is known.
+    until: usize,
+}
+
+impl<T: Sample> Begun<T> {
+    pub fn new() -> Self {
+        Self {
+            sums: [T::zero(); GROUP],
+            until: usize::MAX,
+        }
+    }
+
+    /// Whether a frame at this position is the next of the group.
+    #[inline]
+    pub fn goes_on(&self, at: usize) -> bool {
+        self.until == at && !at.is_multiple_of(GROUP)
+    }
+
+    /// The frames are others now, or the taps.
+    pub fn forget(&mut self) {
+        self.until = usize::MAX;
+    }
+}
+
+/// out[t] += sum over j of taps[j] x[at + t - j]. `history` holds the [`lookback`] before the group
+/// that position `at` falls in, then the group's frames up to those that `out` answers to; `begun`
+/// is what the last call left, if that went up to `at`.
 ///
-/// Every output is the same sum in the same order, whatever the number of outputs and wherever they
-/// fall in the call. The products of each i modulo GROUP have a sum of their own, from the oldest
-/// on; these sums are added four by four. So one output is a product of vectors along the taps, many
-/// are products of vectors along time, and both come out the same to the bit.
-#[track_caller]
-pub fn fir<T: Sample>(cpu: Cpu, taps: &[T], history: &[T], out: &mut [T]) {
+/// The outputs of a group are the lanes of vectors, and each frame goes to all of them at once, with
+/// the taps shifted by its place: first those before the group, the latest first, then those of the
+/// group as they come. So every output is the same sum in the same order, wherever it falls in the
+/// call, and a single frame costs one product.
+pub fn fir<T: Sample>(
+    cpu: Cpu,
+    taps: &[T],
+    history: &[T],
+    at: usize,
+    out: &mut [T],
+    begun: &mut Begun<T>,
+) {
+    let (from, before) = (at % GROUP, lookback(taps));
     assert!(
-        taps.len().is_multiple_of(GROUP) && history.len() + 1 == taps.len().max(1) + out.len(),
-        "{} frames of history for {} taps and {} frames of output",
+        taps.len() >= 2 * GROUP - 1 && history.len() == before + from + out.len(),
+        "{} frames of history for {before} and {from} frames before {} of output",
         history.len(),
-        taps.len(),
         out.len()
     );
-    kernel::run(cpu, Fir { taps, history, out });
+    let goes_on = begun.goes_on(at);
+    begun.until = at + out.len();
+    let body = Fir {
+        taps,
+        history,
+        from,
+        out,
+        sums: &mut begun.sums,
+        goes_on,
+    };
+    kernel::run(cpu, body);
 }
 
+/// The same for the single frame `x`, where `begun` [goes on](Begun::goes_on) at its position.
+pub fn next<T: Sample>(cpu: Cpu, taps: &[T], x: T, at: usize, out: &mut T, begun: &mut Begun<T>) {
+    begun.until = at + 1;
+    let body = Next {
+        taps,
+        x,
+        from: at % GROUP,
+        out,
+        sums: &mut begun.sums,
+    };
+    kernel::run(cpu, body);
+}
+
+/// One more frame of a group.
+struct Next<'a, T> {
+    taps: &'a [T],
+    x: T,
+    from: usize,
+    out: &'a mut T,
+    sums: &'a mut [T; GROUP],
+}
+
+impl<T: Sample> Body<T> for Next<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let (from, x) = (self.from % GROUP, L::splat(self.x));
+        // By itself, for a lane of what was only just written would have to be waited for.
+        let sum = x.mul_add(L::splat(self.taps[GROUP - 1]), L::splat(self.sums[from]));
+        let mut y = [T::zero(); GROUP];
+        kernel::store(&mut y, sum);
+        *self.out += y[0];
+        let taps = Rows::<L>::new(self.taps, 0, 1, GROUP, GROUP / L::N);
+        let mut sums = load::<L>(self.sums);
+        add(&mut sums, x, &taps, GROUP - 1 - from);
+        keep(&sums, self.sums);
+    }
+}
+
+/// Any number of frames.
 struct Fir<'a, T> {
     taps: &'a [T],
     history: &'a [T],
+    from: usize,
     out: &'a mut [T],
+    sums: &'a mut [T; GROUP],
+    goes_on: bool,
 }
 
 impl<T: Sample> Body<T> for Fir<'_, T> {
     #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
-        let Fir { taps, history, out } = self;
+    fn run<L: Lane<T = T>>(mut self) {
         let mut t = 0;
-        while L::REGISTERS >= 32 && out.len() - t >= 4 * L::N {
-            vectors::<L, 4>(taps, &history[t..], &mut out[t..]);
-            t += 4 * L::N;
+        if self.from > 0 {
+            t = self.out.len().min(GROUP - self.from);
+            self.part::<L>(0, self.from, t);
         }
-        while out.len() - t >= 2 * L::N {
-            vectors::<L, 2>(taps, &history[t..], &mut out[t..]);
-            t += 2 * L::N;
+        let groups = |many: usize, left: usize| many * GROUP <= left;
+        // As many as there are registers for.
+        while L::N >= 16 && groups(4, self.out.len() - t) {
+            t = self.whole::<L, 4>(t);
         }
-        while out.len() - t >= L::N {
-            vectors::<L, 1>(taps, &history[t..], &mut out[t..]);
-            t += L::N;
+        while L::N >= 8 && groups(2, self.out.len() - t) {
+            t = self.whole::<L, 2>(t);
         }
-        while t < out.len() {
-            out[t] += one::<L>(taps, &history[t..][..taps.len()]);
-            t += 1;
+        while groups(1, self.out.len() - t) {
+            t = self.whole::<L, 1>(t);
+        }
+        if t < self.out.len() {
+            self.goes_on = false;
+            self.part::<L>(t, 0, self.out.len() - t);
         }
     }
 }
 
-/// The first V vectors of output.
-///
-/// Each pass over the taps has four of the sums, as many as there are registers for.
-#[inline(always)]
-fn vectors<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], out: &mut [L::T]) {
-    let mut total = [L::splat(L::T::default()); V];
-    for pass in 0..GROUP / 4 {
-        let mut sums = [[L::splat(L::T::default()); V]; 4];
-        let mut first = 0;
-        while first + 4 * GROUP <= taps.len() {
-            groups::<L, V, 4>(taps, history, first, pass, &mut sums);
-            first += 4 * GROUP;
-        }
-        while first < taps.len() {
-            groups::<L, V, 1>(taps, history, first, pass, &mut sums);
-            first += GROUP;
-        }
-        for v in 0..V {
-            let [a, b, c, d] = [sums[0][v], sums[1][v], sums[2][v], sums[3][v]];
-            let sum = a.add(b).add(c.add(d));
-            total[v] = if pass == 0 { sum } else { total[v].add(sum) };
-        }
-    }
-    let at = Rows::<L>::new(out, 0, L::N, V, 1);
-    for v in 0..V {
-        total[v] = at.get(v, 0).add(total[v]);
-    }
-    for v in 0..V {
-        kernel::store(&mut out[v * L::N..], total[v]);
-    }
-}
-
-/// Adds the products of four taps of each of G groups, from tap `first` on.
-///
-/// Tap i of all groups goes with the vectors of input that begin at i, i + UNIT, i + 2 UNIT ..,
-/// and groups share most of them.
-#[inline(always)]
-fn groups<L: Lane, const V: usize, const G: usize>(
-    taps: &[L::T],
-    history: &[L::T],
-    first: usize,
-    pass: usize,
-    sums: &mut [[L; V]; 4],
-) {
-    const MOST: usize = 16;
-    let unit = L::N.min(GROUP);
-    let (per_group, per_vector) = (GROUP / unit, L::N / unit);
-    let count = (G - 1) * per_group + (V - 1) * per_vector + 1;
-    let x = Rows::<L>::new(history, first, 1, GROUP + (count - 1) * unit, 1);
-    let taps = &taps[first..][..G * GROUP];
-    for k in 0..4 {
-        let i = 4 * pass + k;
-        let mut window = [L::splat(L::T::default()); MOST];
-        for w in 0..count {
-            window[w] = x.get(i + w * unit, 0);
-        }
-        for g in 0..G {
-            let tap = L::splat(taps[g * GROUP + i]);
+impl<T: Sample> Fir<'_, T> {
+    /// The outputs of V groups, from `t` on; returns the one behind them.
+    #[inline(always)]
+    fn whole<L: Lane<T = T>, const V: usize>(&mut self, t: usize) -> usize {
+        let per = GROUP / L::N;
+        let history = &self.history[self.from + t..];
+        let mut sums = before::<L, V>(self.taps, history);
+        let taps = Rows::<L>::new(self.taps, 0, 1, GROUP, per);
+        let now = &history[lookback(self.taps)..][..V * GROUP];
+        for j in 0..GROUP {
             for v in 0..V {
-                let x = window[g * per_group + v * per_vector];
-                sums[k][v] = x.mul_add(tap, sums[k][v]);
+                let x = L::splat(now[v * GROUP + j]);
+                add(&mut sums[v], x, &taps, GROUP - 1 - j);
             }
+        }
+        let out = &mut self.out[t..][..V * GROUP];
+        for v in 0..V {
+            for p in 0..per {
+                let out = &mut out[v * GROUP + p * L::N..][..L::N];
+                let y = Rows::<L>::new(out, 0, L::N, 1, 1).get(0, 0);
+                kernel::store(out, y.add(sums[v][p]));
+            }
+        }
+        t + V * GROUP
+    }
+
+    /// So many outputs of one group, from `t` on, the first of which is its output `from`.
+    #[inline(always)]
+    fn part<L: Lane<T = T>>(&mut self, t: usize, from: usize, count: usize) {
+        let history = &self.history[self.from + t - from..];
+        let (mut sums, done) = match self.goes_on {
+            true => (load::<L>(self.sums), from),
+            false => {
+                let [sums] = before::<L, 1>(self.taps, history);
+                (sums, 0)
+            }
+        };
+        let taps = Rows::<L>::new(self.taps, 0, 1, GROUP, GROUP / L::N);
+        let now = &history[lookback(self.taps)..][..from + count];
+        for (j, &x) in now.iter().enumerate().skip(done) {
+            add(&mut sums, L::splat(x), &taps, GROUP - 1 - j);
+        }
+        keep(&sums, self.sums);
+        let outputs = self.out[t..][..count].iter_mut();
+        for (y, &sum) in outputs.zip(&self.sums[from..]) {
+            *y += sum;
         }
     }
 }
 
-/// One output.
+/// A group's sums in registers.
+type Sums<L> = [L; 4];
+
 #[inline(always)]
-fn one<L: Lane>(taps: &[L::T], history: &[L::T]) -> L::T {
-    let (groups, vectors) = (taps.len() / GROUP, GROUP / L::N);
-    let mut sums = [L::splat(L::T::default()); 4];
-    if groups > 0 {
-        let x = Rows::<L>::new(history, 0, GROUP, groups, vectors);
-        let taps = Rows::<L>::new(taps, 0, GROUP, groups, vectors);
-        for group in 0..groups {
-            for v in 0..vectors {
-                sums[v] = x.get(group, v).mul_add(taps.get(group, v), sums[v]);
+fn load<L: Lane>(sums: &[L::T; GROUP]) -> Sums<L> {
+    let per = GROUP / L::N;
+    let rows = Rows::<L>::new(sums, 0, GROUP, 1, per);
+    let mut loaded = [L::splat(L::T::default()); 4];
+    for p in 0..per {
+        loaded[p] = rows.get(0, p);
+    }
+    loaded
+}
+
+#[inline(always)]
+fn keep<L: Lane>(sums: &Sums<L>, kept: &mut [L::T; GROUP]) {
+    for p in 0..GROUP / L::N {
+        kernel::store(&mut kept[p * L::N..], sums[p]);
+    }
+}
+
+/// Adds a frame, with the taps from `row` on.
+#[inline(always)]
+fn add<L: Lane>(sums: &mut Sums<L>, x: L, taps: &Rows<'_, L>, row: usize) {
+    for p in 0..GROUP / L::N {
+        sums[p] = x.mul_add(taps.get(row, p), sums[p]);
+    }
+}
+
+/// What the frames before each of V groups are to it.
+#[inline(always)]
+fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T]) -> [Sums<L>; V] {
+    let (per, count) = (GROUP / L::N, lookback(taps));
+    let chains = if L::REGISTERS >= 32 { CHAINS } else { 2 };
+    let mut sums = [[[L::splat(L::T::default()); 4]; V]; CHAINS];
+    let steps = count / CHAINS;
+    if steps == 0 {
+        return sums[0];
+    }
+    let frames: [&[[L::T; CHAINS]]; V] = array::from_fn(|v| {
+        let (frames, _) = history[v * GROUP..][..count].as_chunks();
+        frames
+    });
+    let taps: [Rows<'_, L>; CHAINS] =
+        array::from_fn(|k| Rows::new(taps, GROUP + k, CHAINS, steps, per));
+    for step in 0..steps {
+        for k in 0..CHAINS {
+            for v in 0..V {
+                let x = frames[v][steps - 1 - step][CHAINS - 1 - k];
+                add(&mut sums[k % chains][v], L::splat(x), &taps[k], step);
             }
         }
     }
-    let mut s = [L::T::default(); GROUP];
-    for v in 0..vectors {
-        kernel::store(&mut s[v * L::N..], sums[v]);
-    }
-    let mut total = L::T::default();
-    for pass in 0..GROUP / 4 {
-        let [a, b, c, d] = [
-            s[4 * pass],
-            s[4 * pass + 1],
-            s[4 * pass + 2],
-            s[4 * pass + 3],
-        ];
-        let sum = (a + b) + (c + d);
-        total = if pass == 0 { sum } else { total + sum };
+    let mut total = sums[0];
+    for v in 0..V {
+        for p in 0..per {
+            let [a, b, c, d] = array::from_fn(|k| sums[k][v][p]);
+            total[v][p] = match chains {
+                CHAINS => a.add(b).add(c.add(d)),
+                _ => a.add(b),
+            };
+        }
     }
     total
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::channels::Channels;
 use super::compiled::Compiled;
-use super::direct;
+use super::direct::{self, Begun};
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
@@ -55,6 +55,8 @@ pub(crate) struct Engine<T: Sample> {
     work: u64,
     /// For each output the frame up to which an input fault harms it.
     harmed_until: Vec<usize>,
+    /// Position behind the last of the inputs' faults; 0 if there was none.
+    faults_end: usize,
     /// What the levels add to each output, up to the next step of the grid.
     shares: Vec<Vec<T>>,
 }
@@ -67,6 +69,15 @@ struct Head<T> {
     leaving: Option<(usize, usize)>,
     /// The outputs of both, in a fade.
     scratch: [Vec<T>; 2],
+    /// For each output and each route to it.
+    begun: Vec<Vec<Begun<T>>>,
+}
+
+impl<T: Sample> Head<T> {
+    /// What was begun is not gone on with.
+    fn forget(&mut self) {
+        self.begun.iter_mut().flatten().for_each(Begun::forget);
+    }
 }
 
 const SCALE: i64 = 1 << 16;
@@ -85,6 +96,8 @@ impl<T: Sample> Engine<T> {
         let bench = set.value.bench.clone();
         let (layout, cpu) = (&bench.layout, bench.cpu);
         let outputs = set.value.routes.len();
+        let begun = |routes: &Vec<_>| vec![Begun::new(); routes.len()];
+        let begun = set.value.routes.iter().map(begun).collect();
         let granule = layout.granule();
         // While a level works on two blocks, up to one more comes in.
         let blocks = layout.levels.last().map_or(granule, |l| 4 * l.block);
@@ -108,11 +121,13 @@ impl<T: Sample> Engine<T> {
                 set: shelf.current(),
                 leaving: None,
                 scratch: [vec![T::zero(); granule], vec![T::zero(); granule]],
+                begun,
             },
             shelf,
             levels,
             fade: fade.unwrap_or_else(|| Fade::new(0)),
             harmed_until: vec![0; outputs],
+            faults_end: 0,
             shares: vec![vec![T::zero(); granule]; outputs],
         };
         engine.set_rate();
@@ -164,8 +179,10 @@ impl<T: Sample> Engine<T> {
         }
         shelf.release(self.head.set);
         self.head.set = shelf.take();
+        self.head.forget();
         self.set_rate();
         self.harmed_until.fill(0);
+        self.faults_end = 0;
         self.shares
             .iter_mut()
             .for_each(|share| share.fill(T::zero()));
@@ -238,18 +255,28 @@ impl<T: Sample> Engine<T> {
         if leaving.is_none() && *set != self.shelf.current() {
             let old = std::mem::replace(set, self.shelf.take());
             *leaving = Some((old, 0));
+            self.head.forget();
         }
     }
 
     /// Takes one input's frames of this segment.
+    #[inline]
     fn write(&mut self, input: usize, frames: usize, samples: impl Iterator<Item = T>) {
-        self.histories[input].write(self.position, frames, samples);
+        let history = &mut self.histories[input];
+        history.write(self.position, frames, samples);
+        self.faults_end = self.faults_end.max(history.faults_end());
     }
 
     /// Makes one output's frames of this segment; every input must have been written.
+    #[inline]
     fn emit(&mut self, output: usize, target: &mut [T]) {
         let within = self.position & (self.granule - 1);
-        target.copy_from_slice(&self.shares[output][within..within + target.len()]);
+        let share = &self.shares[output][within..within + target.len()];
+        match target {
+            // A call would cost more than what it copies.
+            [y] => *y = share[0],
+            _ => target.copy_from_slice(share),
+        }
         let fades = self.head.leaving.filter(|&(leaving, _)| {
             let (new, old) = (self.shelf.get(self.head.set), self.shelf.get(leaving));
             !new.same_head(old, output)
@@ -258,22 +285,36 @@ impl<T: Sample> Engine<T> {
             None => self.work += self.add_head(self.head.set, output, target),
             Some((leaving, done)) => self.emit_faded(output, leaving, done, target),
         }
-        self.mark_faults(output, target);
+        if self.faults_end > 0 {
+            self.mark_faults(output, target);
+        }
     }
 
     /// Adds what the heads of a set make of the inputs; returns the work.
     #[inline]
-    fn add_head(&self, set: usize, output: usize, target: &mut [T]) -> u64 {
+    fn add_head(&mut self, set: usize, output: usize, target: &mut [T]) -> u64 {
         let mut work = 0;
-        for (route, prepared) in &self.shelf.get(set).routes[output] {
+        let routes = self.shelf.get(set).routes[output].iter();
+        for ((route, prepared), begun) in routes.zip(&mut self.head.begun[output]) {
             let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
-            let lookback = taps.len().saturating_sub(1);
-            if taps.is_empty() || history.is_silent_since(self.position.saturating_sub(lookback)) {
+            let lookback = direct::lookback(taps);
+            if let [y] = target
+                && begun.goes_on(self.position)
+            {
+                let x = history.at(self.position);
+                (self.compiled.next)(self.cpu, taps, x, self.position, y, begun);
+                work += direct::cost(lookback, 1);
                 continue;
             }
-            let recent = history.recent(self.position, lookback, target.len());
-            (self.compiled.fir)(self.cpu, taps, recent, target);
-            work += direct::cost(taps.len(), target.len());
+            // The group of outputs begins here.
+            let begin = self.position - self.position % direct::GROUP;
+            if taps.is_empty() || history.is_silent_since(begin.saturating_sub(lookback)) {
+                continue;
+            }
+            let frames = self.position - begin + target.len();
+            let recent = history.recent(begin, lookback, frames);
+            (self.compiled.fir)(self.cpu, taps, recent, self.position, target, begun);
+            work += direct::cost(lookback, target.len());
         }
         work
     }
@@ -285,8 +326,11 @@ impl<T: Sample> Engine<T> {
         let (new, old) = (&mut new[..target.len()], &mut old[..target.len()]);
         for (set, share) in [(self.head.set, &mut *new), (leaving, &mut *old)] {
             share.fill(T::zero());
+            // Neither goes on with the other's.
+            self.head.begun[output].iter_mut().for_each(Begun::forget);
             self.work += self.add_head(set, output, share);
         }
+        self.head.begun[output].iter_mut().for_each(Begun::forget);
         for (n, y) in target.iter_mut().enumerate() {
             *y += self.fade.cross(done + n, old[n], new[n]);
         }
@@ -358,17 +402,14 @@ impl<T: Sample> Engine<T> {
 
     /// An input fault makes its whole answer unknown: NaN for as long as the response is. The
     /// machine itself goes on with zero, so afterwards the output is clean to the bit.
+    #[cold]
     fn mark_faults(&mut self, output: usize, target: &mut [T]) {
-        let first = self.position;
-        let alive = |h: &History<T>| {
-            h.last_fault()
-                .is_some_and(|fault| fault + self.latency + self.granule >= first)
-        };
-        if self.harmed_until[output] <= first && !self.histories.iter().any(alive) {
+        let heard = self.faults_end + self.latency + self.granule > self.position;
+        if !heard && self.harmed_until[output] <= self.position {
             return;
         }
         for (n, y) in target.iter_mut().enumerate() {
-            let now = first + n;
+            let now = self.position + n;
             for (route, prepared) in &self.shelf.get(self.head.set).routes[output] {
                 let answers = now.checked_sub(self.latency);
                 if answers.is_some_and(|at| self.histories[route.input].is_fault(at)) {

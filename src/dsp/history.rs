@@ -30,7 +30,8 @@ pub(crate) struct History<T: 'static> {
     sound_end: usize,
     /// Which of the latest frames were not finite.
     faults: Vec<bool>,
-    last_fault: Option<usize>,
+    /// Position behind the last of them; 0 if there was none.
+    faults_end: usize,
 }
 
 /// So few frames are looked at one by one.
@@ -54,7 +55,7 @@ impl<T: Sample> History<T> {
             highest_floor: T::min_positive_value().powf(T::of(0.4)),
             sound_end: 0,
             faults: vec![false; (latency + granule).next_power_of_two()],
-            last_fault: None,
+            faults_end: 0,
         }
     }
 
@@ -69,30 +70,71 @@ impl<T: Sample> History<T> {
         self.floor = T::zero();
         self.sound_end = 0;
         self.faults.fill(false);
-        self.last_fault = None;
+        self.faults_end = 0;
     }
 
     /// Writes frames from position `at` on.
+    #[inline]
     pub fn write(&mut self, at: usize, frames: usize, input: impl Iterator<Item = T>) {
         let (ring, mirror) = (self.ring(), self.mirror);
         let start = at & (ring - 1);
         if start == 0 {
             self.buffer.copy_within(ring..ring + mirror, 0);
         }
+        if frames < FEW {
+            for (n, x) in input.enumerate() {
+                self.push(at + n, x);
+            }
+        } else {
+            self.write_many(at, frames, input);
+        }
+        if (at + frames) & (self.granule - 1) == 0 {
+            let relative = self.peak * T::epsilon() * T::epsilon();
+            self.floor = relative.min(self.highest_floor);
+        }
+    }
+
+    /// One frame.
+    #[inline]
+    fn push(&mut self, at: usize, x: T) {
+        let magnitude = num_traits::Float::abs(x);
+        // NaN is neither.
+        let counts = magnitude < T::infinity() && magnitude >= self.floor;
+        let slot = self.mirror + (at & (self.ring() - 1));
+        self.buffer[slot] = if counts { x } else { T::zero() };
+        if counts && magnitude > T::zero() {
+            self.sound_end = at + 1;
+            if magnitude > self.peak {
+                self.peak = magnitude;
+            }
+        }
+        if !counts || self.faults_end > 0 {
+            self.note(at, !x.is_finite());
+        }
+    }
+
+    /// Remembers whether the frame at position `at` was not finite.
+    #[cold]
+    fn note(&mut self, at: usize, fault: bool) {
+        let place = at & (self.faults.len() - 1);
+        self.faults[place] = fault;
+        if fault {
+            self.faults_end = at + 1;
+        }
+    }
+
+    fn write_many(&mut self, at: usize, frames: usize, input: impl Iterator<Item = T>) {
+        let start = at & (self.ring() - 1);
         let floor = self.floor;
-        let target = &mut self.buffer[mirror + start..][..frames];
+        let target = &mut self.buffer[self.mirror + start..][..frames];
         for (slot, x) in target.iter_mut().zip(input) {
             *slot = x;
         }
-        let (least, mut most) = if frames < FEW {
-            T::magnitudes(target)
-        } else {
-            (self.compiled.magnitudes)(self.cpu, target)
-        };
+        let (least, mut most) = (self.compiled.magnitudes)(self.cpu, target);
         let first = at & (self.faults.len() - 1);
         let faults = &mut self.faults[first..][..frames];
         if most.is_finite() && least >= floor {
-            if self.last_fault.is_some() {
+            if self.faults_end > 0 {
                 faults.fill(false);
             }
         } else {
@@ -100,7 +142,7 @@ impl<T: Sample> History<T> {
             for (n, (slot, fault)) in target.iter_mut().zip(faults).enumerate() {
                 *fault = !slot.is_finite();
                 if *fault {
-                    self.last_fault = Some(at + n);
+                    self.faults_end = at + n + 1;
                 }
                 if *fault || num_traits::Float::abs(*slot) < floor {
                     *slot = T::zero();
@@ -113,16 +155,18 @@ impl<T: Sample> History<T> {
             self.sound_end = at + sounding.map_or(0, |last| last + 1);
             self.peak = self.peak.max(most);
         }
-        if (at + frames) & (self.granule - 1) == 0 {
-            let relative = self.peak * T::epsilon() * T::epsilon();
-            self.floor = relative.min(self.highest_floor);
-        }
     }
 
     /// The latest `lookback` frames before position `at`, then `frames` from there on.
     pub fn recent(&self, at: usize, lookback: usize, frames: usize) -> &[T] {
         let start = self.mirror + (at & (self.ring() - 1));
         &self.buffer[start - lookback..start + frames]
+    }
+
+    /// The frame at position `at`.
+    #[inline]
+    pub fn at(&self, at: usize) -> T {
+        self.buffer[self.mirror + (at & (self.ring() - 1))]
     }
 
     /// The block of `block` frames that ends before position `end`, a multiple of `block`.
@@ -142,9 +186,9 @@ impl<T: Sample> History<T> {
         self.faults[at & (self.faults.len() - 1)]
     }
 
-    /// The latest frame that was not finite.
-    pub fn last_fault(&self) -> Option<usize> {
-        self.last_fault
+    /// Position behind the latest frame that was not finite; 0 if there was none.
+    pub fn faults_end(&self) -> usize {
+        self.faults_end
     }
 }
 

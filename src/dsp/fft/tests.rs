@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use super::super::delay_line::DelayLine;
-use super::super::direct::{arrange, fir};
+use super::super::direct::{Begun, GROUP, arrange, fir, lookback, next};
 use super::super::product::{Partitions, Pasts, Path, Run};
 use super::super::spectra::Spectra;
 use super::*;
@@ -296,20 +296,33 @@ fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
         ] {
             let h: Vec<T> = random.samples(taps);
             let arranged = arrange(&h);
-            let lookback = arranged.len() - 1;
+            let lookback = lookback(&arranged);
             let len = 700;
             let x: Vec<T> = random.samples(lookback + len);
             let mut whole = vec![T::zero(); len];
-            fir(cpu, &arranged, &x, &mut whole);
-            for longest in [1, 5, 40, 200] {
+            fir(cpu, &arranged, &x, 0, &mut whole, &mut Begun::new());
+            for longest in [1, 2, 5, 40, 200] {
                 let mut pieces = vec![T::zero(); len];
-                let mut at = 0;
+                let mut begun = Begun::new();
+                let (mut at, mut gone_on) = (0, 0);
                 while at < len {
                     let n = random.below(longest + 1).min(len - at);
-                    let history = &x[at..at + n + lookback];
-                    fir(cpu, &arranged, history, &mut pieces[at..at + n]);
+                    // Now and then from the history alone.
+                    if random.below(4) == 0 {
+                        begun.forget();
+                    }
+                    if n == 1 && begun.goes_on(at) {
+                        let newest = x[at + lookback];
+                        next(cpu, &arranged, newest, at, &mut pieces[at], &mut begun);
+                        gone_on += 1;
+                    } else if n > 0 {
+                        let history = &x[at / GROUP * GROUP..at + n + lookback];
+                        let out = &mut pieces[at..at + n];
+                        fir(cpu, &arranged, history, at, out, &mut begun);
+                    }
                     at += n;
                 }
+                assert!(longest > 2 || gone_on > 50, "{gone_on}");
                 assert!(
                     whole == pieces,
                     "{taps} taps, {cpu:?}, up to {longest} at a time"
