@@ -376,6 +376,102 @@ fn what_changed_is_made_again_and_the_reason_is_told() {
 }
 
 #[test]
+fn raw_samples_are_sounds_noises_and_responses_with_what_stands_behind_their_names() {
+    let room = corpus();
+    for name in SOUNDS {
+        let bare = bytes(&room, &format!("in/{name}"))[44..].to_vec();
+        room.bytes(&format!("in/{}", name.replace(".wav", ".f32")), &bare);
+    }
+    room.bytes("ir.f32", &bytes(&room, "irs/big.wav")[44..]);
+    let noise = "--noise in/z.f32@48k --snr 3dB";
+    let run = |line: &str, words: &[&str]| {
+        let ran = room.faltung(&format!("batch {line}")).ok();
+        ran.says(words);
+        ran
+    };
+    // The same sounds with a header, through the same lots.
+    run(
+        "in/**/*.wav --ir irs synth:room --out wet --noise in/z.wav --snr 3dB",
+        &[],
+    );
+    let raw = format!("in/**/*.f32@48k --ir irs synth:room --out raw {noise}");
+    let told = "note: raw samples, the first in in/";
+    let ran = run(
+        &raw,
+        &[
+            told,
+            "taken as 32-bit floats, little-endian, 1 ch, 48000 Hz",
+        ],
+    );
+    assert_eq!(ran.err.matches(told).count(), 1, "{}", ran.err);
+    assert_eq!(results(&room, "raw"), SOUNDS);
+    for line in manifest(&room, "raw/faltung.jsonl") {
+        let input = line["input"].as_str().unwrap();
+        assert!(input.ends_with(".f32@48k"), "{line}");
+        assert!(
+            line["notes"][0].as_str().unwrap().contains("taken as"),
+            "{line}"
+        );
+        assert!(!line["id"].as_str().unwrap().contains('@'), "{line}");
+    }
+    // Lists, a rate with a dot in it, a response of raw samples.
+    room.bytes("in/list.csv", b"path,id\nanna/a.f32@44.1k,one\n");
+    run(
+        "in/list.csv in/z.f32@44.1k --ir ir.f32@44.1k --out out",
+        &["2 done"],
+    );
+    assert_eq!(results(&room, "out"), ["one.wav", "z.wav"]);
+    assert_eq!(room.read("out/z.wav").rate, 44_100);
+    run(
+        "in/z.f32@44.1k --ir ir.f32@44.1k --pick all --out named",
+        &["1 done"],
+    );
+    assert_eq!(results(&room, "named"), ["z.ir.wav"]);
+    // What stands behind `@` is a part of what is compared.
+    let line = |sound: &str, ir: &str, noise: &str| {
+        format!(
+            "in/z.f32@{sound} --ir ir.f32@{ir} --noise in/anna/a.f32@{noise} --snr 3dB --out c --resume"
+        )
+    };
+    run(&line("48k", "48k", "48k"), &["1 done"]);
+    run(&line("48k", "48k", "48k"), &["0 done, 1 done before"]);
+    run(&line("32k", "48k", "48k"), &["input changed: 1"]);
+    run(&line("32k", "32k", "48k"), &["impulse response changed: 1"]);
+    run(&line("32k", "32k", "32k"), &["noise changed: 1"]);
+    run(&line("32k", "32k", "32k"), &["0 done, 1 done before"]);
+    let mut shorter = bytes(&room, "in/z.f32");
+    shorter.truncate(4 * FRAMES / 2);
+    room.bytes("in/z.f32", &shorter);
+    run(&line("32k", "32k", "32k"), &["input changed: 1"]);
+    // Refused before anything is done.
+    for (line, words) in [
+        (
+            "in/z.f32@32k in/z.f32@48k --ir irs --out no",
+            ["both would become", "z.f32@32k"],
+        ),
+        (
+            "in/y.f32@32k --ir irs --out no",
+            ["in/y.f32@32k", "no such file"],
+        ),
+        (
+            "in/*.s16@32k --ir irs --out no",
+            ["in/*.s16", "nothing fits"],
+        ),
+        (
+            "in/z.f32@48k --ir irs --out in --name {stem}.f32 -y",
+            ["would replace in/z.f32@48k", "choose another"],
+        ),
+    ] {
+        room.faltung(&format!("batch {line}")).refused(&words);
+    }
+    // The others are done.
+    room.bytes("in/anna/b.f32", &[0; 7]);
+    let ran = room.faltung("batch in/anna/*.f32@48k --ir irs --out half");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    ran.says(&["in/anna/b.f32: its 7 bytes", "1 done, 1 failed"]);
+}
+
+#[test]
 fn a_manifest_is_not_begun_anew_unless_asked() {
     let room = corpus();
     room.faltung("batch in --ir irs --out wet").ok();

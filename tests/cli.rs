@@ -1428,12 +1428,20 @@ fn ten_minutes_of_stereo_need_less_than_60_mb() {
     file.write_all(&(size + 36).to_le_bytes()).unwrap();
     file.write_all(&head[8..40]).unwrap();
     file.write_all(&size.to_le_bytes()).unwrap();
+    let mut bare = fs::File::create(room.path("in.s16")).unwrap();
     for _ in 0..60 {
         file.write_all(data).unwrap();
+        bare.write_all(data).unwrap();
     }
-    drop(file);
+    drop((file, bare));
+    memory_of_ten_minutes(&room, "in.wav");
+    memory_of_ten_minutes(&room, "in.s16@48k,2ch");
+}
+
+#[cfg(target_os = "linux")]
+fn memory_of_ten_minutes(room: &Room, input: &str) {
     let mut child = Command::new(BINARY)
-        .args(["render", "in.wav", "synth:room", "out.wav", "--guard", "-q"])
+        .args(["render", input, "synth:room", "out.wav", "--guard", "-yq"])
         .current_dir(&room.0)
         .stdin(Stdio::null())
         .spawn()

@@ -348,16 +348,6 @@ fn a_page_of_ogg_vorbis_that_is_lost_or_spoiled_is_missed() {
     }
 }
 
-#[test]
-fn raw_samples_as_a_sound_are_refused_with_the_way_out() {
-    let room = Room::new();
-    room.bytes("y.raw", &[0; 400]);
-    room.faltung("render y.raw@48k synth:identity out.wav")
-        .refused(&["y.raw@48k", "responses alone", "make them WAV"]);
-    room.faltung("render z.raw@48k synth:identity out.wav")
-        .refused(&["z.raw@48k: no such file; check"]);
-}
-
 // ---------------------------------------------------------------- WAV of all kinds
 
 #[test]
@@ -470,8 +460,189 @@ fn raw_samples_are_read_with_the_rate_that_is_stated() {
     // The standard input has no extension.
     let ran = room.faltung_fed("render -- one.wav -@f32,44.1k pipe.wav", &f32s);
     ran.ok().says(&["standard input: taken as 32-bit floats"]);
+    let ran = room.faltung_fed("render one.wav -@f32,44.1k again.wav -q", &f32s);
+    assert!(ran.ok().err.is_empty());
+    assert_eq!(room.read("again.wav"), room.read("pipe.wav"));
     room.faltung_fed("render -- - -@f32,44.1k out.wav", &f32s)
         .wrong_usage();
+}
+
+/// The samples of a file that have no header any more.
+fn bare(wav: &Wav) -> Vec<u8> {
+    wav.bytes()[44..].to_vec()
+}
+
+#[test]
+fn raw_samples_sound_as_the_same_samples_with_a_header() {
+    let room = Room::new();
+    room.wav("ir.wav", &float(&[taps(1, 2000), taps(2, 2000)]));
+    let mut format = wav(U8, &[vec![0.0]]).rate(8000).format();
+    let heard = |name: &str, sound: &str, words: &str| {
+        room.faltung("render in.wav ir.wav expected.wav -y -q").ok();
+        let ran = room.faltung(&format!("render {sound} ir.wav out.wav -y"));
+        ran.ok().says(&[&format!("note: {name}: taken as {words}")]);
+        let [expected, out] = ["expected.wav", "out.wav"].map(|file| room.path(file));
+        assert!(
+            fs::read(expected).unwrap() == fs::read(out).unwrap(),
+            "{sound}"
+        );
+    };
+    let two = |bits| [noise(1, 20_000, bits), noise(2, 20_000, bits)];
+    for (kind, name, options, words) in [
+        (
+            U8,
+            "x.raw",
+            "@u8,44.1k,2ch",
+            "unsigned 8-bit integers, 2 ch",
+        ),
+        (
+            I16,
+            "x.s16",
+            "@44.1k,2ch",
+            "16-bit integers, little-endian, 2 ch",
+        ),
+        (I24, "x.s24", "@2ch,44100", "24-bit integers, little-endian"),
+        (
+            I32,
+            "x.pcm",
+            "@i32,44.1k,2ch",
+            "32-bit integers, little-endian",
+        ),
+        (F32, "x.f32", "@44.1k,2ch", "32-bit floats, little-endian"),
+        (
+            I16,
+            "no.name",
+            "@i16,be,44.1k,2ch",
+            "16-bit integers, big-endian",
+        ),
+        (I24, "x.S24", "@be,44.1k,2ch", "24-bit integers, big-endian"),
+    ] {
+        let sound = wav(kind, &two(kind.bits().min(24))).rate(44_100);
+        room.wav("in.wav", &sound);
+        let mut bytes = bare(&sound);
+        if options.contains("be") {
+            bytes.chunks_mut(kind.bytes()).for_each(<[u8]>::reverse);
+        }
+        room.bytes(name, &bytes);
+        heard(name, &format!("{name}{options}"), words);
+    }
+    for (tag, option, words) in [(6, "alaw", "A-law, 1 ch, 8000 Hz"), (7, "mulaw", "mu-law")] {
+        let bytes: Vec<u8> = (0..=255).cycle().take(9000).collect();
+        format[0] = tag;
+        room.bytes("in.wav", &container(&format, &bytes));
+        room.bytes("x.raw", &bytes);
+        heard("x.raw", &format!("x.raw@{option},8k"), words);
+    }
+    // Doubles are as wide as they are computed.
+    let sound = two(24).map(|x| x.iter().map(|x| x / 3.0).collect::<Vec<f64>>());
+    let bytes = sound[0].iter().zip(&sound[1]).flat_map(|(l, r)| [*l, *r]);
+    let bytes: Vec<u8> = bytes.flat_map(f64::to_le_bytes).collect();
+    room.bytes("x.dbl", &bytes);
+    room.faltung("render x.dbl@48k,2ch synth:identity wide.f64 -q")
+        .ok();
+    assert!(fs::read(room.path("wide.f64")).unwrap() == bytes);
+}
+
+#[test]
+fn raw_samples_come_through_the_standard_input() {
+    let room = Room::new();
+    room.wav("ir.wav", &float(&[taps(1, 2000)]));
+    let sound = wav(I16, &[noise(1, 30_000, 16)]);
+    room.wav("in.wav", &sound);
+    room.faltung("render in.wav ir.wav expected.wav").ok();
+    let bytes = bare(&sound);
+    for line in [
+        "render -@i16,48k ir.wav out.wav",
+        "render --json -j 1 -@i16,48k ir.wav out.wav",
+        "render -y -- -@i16,48k ir.wav out.wav",
+    ] {
+        let ran = room.faltung_fed(line, &bytes).ok();
+        ran.says(&["standard input: taken as 16-bit integers", "1 ch, 48000 Hz"]);
+        assert_eq!(room.read("out.wav"), room.read("expected.wav"), "{line}");
+        fs::remove_file(room.path("out.wav")).unwrap();
+    }
+    for (line, bytes, words) in [
+        (
+            "render -@i16,48k ir.wav out.wav",
+            &bytes[..30_001],
+            ["standard input", "30001 bytes", "frames of 2 bytes"],
+        ),
+        (
+            "render -@i16,48k ir.wav out.wav",
+            &[],
+            ["standard input", "no samples", "one frame"],
+        ),
+        (
+            "render -@48k ir.wav out.wav",
+            &bytes,
+            ["standard input", "no encoding", "@i16,48k"],
+        ),
+        (
+            "render -@i16,48k ir.wav out.wav",
+            &sound.bytes(),
+            [
+                "standard input",
+                "`i16` is no option of a WAV file",
+                "leave it out",
+            ],
+        ),
+    ] {
+        room.faltung_fed(line, bytes).refused_in_the_end(&words);
+        assert!(!room.files().contains(&"out.wav".to_owned()), "{line}");
+    }
+    room.faltung_fed("render -@i16,48k -@f32,48k out.wav", &bytes)
+        .wrong_usage();
+    // Other words that begin so are options still.
+    room.faltung_fed("render -z ir.wav out.wav", &bytes)
+        .wrong_usage();
+}
+
+#[test]
+fn what_raw_samples_lack_is_asked_for() {
+    let room = Room::new();
+    let sound = wav(I16, &[noise(1, 3000, 16)]);
+    let bytes = bare(&sound);
+    for name in ["x.s16", "x.raw", "x.bin", "a@48k"] {
+        room.bytes(name, &bytes);
+    }
+    room.wav("w.wav", &sound);
+    let refused = |sound: &str, words: &[&str]| {
+        let ran = room.faltung(&format!("render {sound} synth:identity out.wav"));
+        ran.refused(words);
+    };
+    refused("x.s16", &["x.s16: raw samples tell no rate", "x.s16@48k"]);
+    refused(
+        "x.raw",
+        &["x.raw: raw samples tell no encoding", "x.raw@i16,48k"],
+    );
+    refused("x.bin@48k", &["x.bin: raw", "no encoding", "x.bin@i16,48k"]);
+    refused(
+        "x.s16@48k,4ch,f64",
+        &["6000 bytes", "frames of 32 bytes (4 ch, 64-bit floats)"],
+    );
+    refused(
+        "x.s16@48q",
+        &["x.s16: `48q` is no option", "`48k`", "`be`", "`mulaw`"],
+    );
+    refused(
+        "x.s16@48k,az=3",
+        &["`az=3` is no option of raw samples", "leave it out"],
+    );
+    refused("x.s16@48k,44k", &["`48k` and `44k`", "twice"]);
+    refused("x.s16@48k,70000ch", &["`70000ch` is no option"]);
+    refused("y.s16@48k", &["y.s16: no such file; check"]);
+    refused(
+        "w.wav@48k",
+        &["w.wav: `48k` is no option of a WAV file", "leave it out"],
+    );
+    refused("a@48k", &["a@48k: not a WAV file"]);
+    room.faltung("render a@48k@i16,48k synth:identity out.wav")
+        .ok();
+    assert_eq!(room.read("out.wav").channels, sound.channels);
+    // What is read is not overwritten, whatever stands behind its name.
+    room.faltung("render x.s16@48k synth:identity x.s16 -y")
+        .refused_in_the_end(&["x.s16: is the same file"]);
+    assert_eq!(fs::read(room.path("x.s16")).unwrap(), bytes);
 }
 
 #[test]

@@ -246,9 +246,21 @@ fn an_input_without_an_end_takes_no_more_memory_and_stops_when_the_reader_does()
     let sound = float(&[noise(1, 48_000, 16), noise(2, 48_000, 16)]);
     let bytes = sound.bytes();
     let again = bytes[header_of(&bytes).unwrap()..].to_vec();
-    let mut piped = Piped::new(&room, "render - ir.wav - -q");
+    without_an_end(
+        &room,
+        "render - ir.wav - -q",
+        &open_header(&sound),
+        again.clone(),
+    );
+    without_an_end(&room, "render -@f32,48k,2ch ir.wav - -q", b"", again);
+}
+
+/// Hears a sound that begins so and goes on with the same second, of two channels in `f32`.
+#[cfg(target_os = "linux")]
+fn without_an_end(room: &Room, line: &str, begin: &[u8], again: Vec<u8>) {
+    let mut piped = Piped::new(room, line);
     let mut input = piped.input.take().unwrap();
-    input.write_all(&open_header(&sound)).unwrap();
+    input.write_all(begin).unwrap();
     let feeder = thread::spawn(move || {
         let mut seconds = 0;
         while input.write_all(&again).is_ok() {

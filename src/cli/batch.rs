@@ -145,6 +145,9 @@ lies in DIR are left out. A list is a Kaldi wav.scp (id and path; commands are r
 in its first line, or one path per line. Paths in lists start from where you are; those in JSON and
 CSV that lead to nothing from there start at the list's folder. `out` starts at DIR.
 
+Raw samples tell what they are behind @, in a list as well: voice.s16@16k, talk.pcm@i16,8k,2ch; behind
+a pattern it is told of all that fits ('corpus/*.s16@16k'). `faltung render --help` has the words.
+
 Lots: a sound's response, noise, place and ratio hang on --seed and its id, or its path below IN,
 alone: not on -j, the shard, the order or other files. (`cycle` goes by the place in the whole list.)
 

@@ -21,7 +21,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ir::units;
 use crate::signal::SampleRate;
@@ -63,7 +63,8 @@ enum Command {
 /// Runs the command line of this process: exit code 0 for success, 1 for failure, 2 for wrong
 /// usage.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words = understanding().try_get_matches();
+    let cli = match words.and_then(|words| Cli::from_arg_matches(&words)) {
         Ok(cli) => cli,
         Err(usage) => {
             // Help that nobody reads is no failure.
@@ -94,6 +95,23 @@ pub fn main() -> ExitCode {
             tell(text);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The commands as the words of this process are to be read: `-@i16,48k` is no option, but the
+/// standard input with what raw samples do not tell.
+fn understanding() -> clap::Command {
+    fn names_may_begin_so(command: clap::Command) -> clap::Command {
+        let name = |arg: clap::Arg| match arg.is_positional() {
+            true => arg.allow_hyphen_values(true),
+            false => arg,
+        };
+        command.mut_args(name).mut_subcommands(names_may_begin_so)
+    }
+    let raw = |word: std::ffi::OsString| word.as_encoded_bytes().starts_with(b"-@");
+    match std::env::args_os().any(raw) {
+        true => names_may_begin_so(Cli::command()),
+        false => Cli::command(),
     }
 }
 
@@ -180,7 +198,6 @@ fn gain(factor: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_commands_are_well_formed() {

@@ -21,7 +21,8 @@ use crate::signal::{Sample, SampleRate};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// File that is heard: WAV, FLAC, Ogg Vorbis, MP3, AAC, AIFF or CAF; `-` is the standard input
+    /// File that is heard: WAV, FLAC, Ogg Vorbis, MP3, AAC, AIFF or CAF, or raw samples with what
+    /// they do not tell (`voice.s16@48k`); `-` is the standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
 
@@ -96,6 +97,11 @@ Names of IRs: L.wav+R.wav joins the channels of files, and hall.wav stands for h
 hall_R.wav where only those exist. What a file does not tell stands behind @: ir.f32@48k,
 ir.f64@48k,2ch, list.txt@44.1k; a direction of a SOFA file: head.sofa@az=30,el=0 (90 is left).
 
+Raw samples, IN and IR alike: the rate, the channels (2ch; 1 if nothing is said) and the encoding
+(u8, i16, i24, i32, f32, f64, alaw, mulaw; be for big-endian) stand behind @, as in voice.s16@48k,
+talk.pcm@i16,8k,2ch and -@f32,48k; the extensions .s16, .s24, .s32, .f32, .f64 and .dbl tell the
+encoding.
+
 Mix: the dry signal lies as if the response began with an impulse; modes cut the sum of both.
 
 Speed: files are computed in large blocks on all cores; from pipe to pipe, every frame comes out as
@@ -113,6 +119,7 @@ Examples:
   faltung render voice.wav synth:hall out.wav --swap 3.2s=synth:plate --swap 5s=room.wav
   faltung render song.flac hall_L.wav+hall_R.wav out.wav
   faltung render voice.wav head.sofa@az=30 out.wav
+  faltung render call.ul@mulaw,8k synth:room out.wav
   sox song.opus -t wav - | faltung render - synth:room - | aplay";
 
 /// One `--swap`.
@@ -244,12 +251,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map(PathBuf::as_path)
         .collect();
     let origins: Vec<Origin> = irs.into_iter().map(Origin::new).collect::<Result<_, _>>()?;
-    if is_stdin(&args.input) && is_stdin(&args.ir) {
+    let input = FileSource::file(&args.input);
+    if is_stdin(input) && is_stdin(&args.ir) {
         let text = "the standard input cannot be both IN and IR; name a file for one of them";
         return Err(Failure::usage(text));
     }
     let files: Vec<PathBuf> = origins.iter().flat_map(Origin::files).collect();
-    let read = || [&args.input].into_iter().chain(&files);
+    let read = || {
+        [input]
+            .into_iter()
+            .chain(files.iter().map(PathBuf::as_path))
+    };
     if read().filter(|file| is_stdin(file)).count() > 1 {
         let text = "the standard input can be read only once; name files for all but one of IN, IR and each --swap";
         return Err(Failure::usage(text));
@@ -330,7 +342,7 @@ fn options(args: &Args, input: Spec, ir: &ImpulseResponse) -> Result<Render, Fai
     Ok(Render {
         mode: args.mode,
         routing: args.order.map(Routing::TrueStereoOrder),
-        immediate: is_listened_to(&args.input, &args.output),
+        immediate: is_listened_to(FileSource::file(&args.input), &args.output),
         threads: args.jobs,
         ..args.sound.render()
     })

@@ -6,7 +6,7 @@ use std::path::Path;
 use aifc::{AifcWriteInfo, AifcWriter, FileFormat};
 
 use super::medium::Medium;
-use super::pcm::Encoder;
+use super::pcm::{self, Encoder};
 use super::{Levels, SampleFormat, Sink, Spec, Tags, WriteError};
 use crate::signal::Sample;
 
@@ -121,16 +121,8 @@ impl<T: Sample> Sink<T> for AiffSink {
 fn turn(bytes: &mut [u8], format: SampleFormat) {
     match format.bytes() {
         1 => bytes.iter_mut().for_each(|byte| *byte ^= 0x80),
-        2 => reverse::<2>(bytes),
-        3 => reverse::<3>(bytes),
-        4 => reverse::<4>(bytes),
-        _ => reverse::<8>(bytes),
+        width => pcm::swap_bytes(bytes, width),
     }
-}
-
-fn reverse<const N: usize>(bytes: &mut [u8]) {
-    let (samples, _) = bytes.as_chunks_mut::<N>();
-    samples.iter_mut().for_each(|sample| sample.reverse());
 }
 
 /// All that comes before the first sample.

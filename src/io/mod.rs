@@ -5,6 +5,8 @@
 
 #[cfg(feature = "formats")]
 mod aiff;
+#[cfg(feature = "wav")]
+mod body;
 #[cfg(feature = "live")]
 pub mod device;
 mod error;
@@ -66,6 +68,8 @@ pub use media::MediaSource;
 pub use origin::{LoadError, Loaded, Origin};
 pub use part::{PartFile, remove_parts, remove_stale_parts};
 pub use pcm::Levels;
+#[cfg(feature = "wav")]
+pub use raw::RawSource;
 #[cfg(feature = "wav")]
 pub use raw_sink::RawSink;
 #[cfg(feature = "wav")]

@@ -54,9 +54,26 @@ fn missing(text: &str) -> &str {
     }
 }
 
-/// Whether something is there once what stands behind `@` is taken away as options.
-pub(super) fn has_options(text: &str) -> bool {
-    matches!(part(text), Some(Ok(named)) if named.parts[0].options != Options::default())
+/// The one file that is meant where a sound is asked for, and what was written behind its name. A
+/// file that really has the name, with all signs in it, wins.
+///
+/// # Errors
+/// When what stands behind an existing file's name are no options.
+pub(super) fn sound(name: &Path) -> Result<(&Path, Options), ReadError> {
+    let whole = Ok((name, Options::default()));
+    // What is no text has no signs to look for.
+    let text = name
+        .to_str()
+        .filter(|text| text.contains('@') && !is_there(text));
+    let signs = text.and_then(|text| text.rsplit_once('@'));
+    let Some((file, options)) = signs.filter(|(file, _)| !file.is_empty()) else {
+        return whole;
+    };
+    match Options::parse(file, options) {
+        Ok(options) => Ok((Path::new(file), options)),
+        Err(_) if !is_there(file) => whole,
+        Err(error) => Err(error),
+    }
 }
 
 /// One file or several; none where there are no such files.
@@ -163,6 +180,8 @@ pub(super) enum Given {
     Channels(usize),
     /// `f32`
     Encoding(Layout),
+    /// `be`
+    BigEndian,
     /// `az=30`, in degrees
     Azimuth(f64),
     /// `el=0`, in degrees
@@ -171,7 +190,7 @@ pub(super) enum Given {
     Distance(f64),
 }
 
-const ALL: &str = "there are a rate (`48k`), channels (`2ch`), an encoding (`u8`, `i16`, `i24`, `i32`, `f32`, `f64`) and, for SOFA, a direction (`az=30`, `el=0`, `r=1.4`)";
+const ALL: &str = "there are a rate (`48k`), channels (`2ch`), an encoding (`u8`, `i16`, `i24`, `i32`, `f32`, `f64`, `alaw`, `mulaw`), `be` for big-endian and, for SOFA, a direction (`az=30`, `el=0`, `r=1.4`)";
 
 impl Options {
     pub fn parse(file: &str, text: &str) -> Result<Self, ReadError> {
@@ -234,6 +253,16 @@ impl Options {
         })
     }
 
+    pub fn big_endian(&self) -> bool {
+        self.0.iter().any(|(_, given)| *given == Given::BigEndian)
+    }
+
+    /// As they were written.
+    pub fn words(&self) -> String {
+        let words: Vec<_> = self.0.iter().map(|(word, _)| word.as_str()).collect();
+        words.join(",")
+    }
+
     #[cfg(feature = "formats")]
     pub fn azimuth(&self) -> Option<f64> {
         self.get(|given| match given {
@@ -273,9 +302,18 @@ impl Given {
         if let Ok(format) = word.parse::<SampleFormat>() {
             return Some(Self::Encoding(Layout::Plain(format)));
         }
+        match word {
+            "alaw" => return Some(Self::Encoding(Layout::ALaw)),
+            "mulaw" => return Some(Self::Encoding(Layout::MuLaw)),
+            "be" => return Some(Self::BigEndian),
+            _ => {}
+        }
         if let Some(channels) = word.strip_suffix("ch") {
-            let channels = channels.trim().parse().ok();
-            return channels.filter(|&n: &usize| n > 0).map(Self::Channels);
+            // More than a WAV header could name are meant by nobody.
+            let channels = channels.trim().parse::<u16>().ok();
+            return channels
+                .filter(|&n| n > 0)
+                .map(|n| Self::Channels(n.into()));
         }
         units::rate(word).ok().map(Self::Rate)
     }

@@ -43,7 +43,13 @@ impl Origin {
 
     /// The files that the name stands for, as they are there now; none for a recipe.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.file().map(Response::files).unwrap_or_default()
+        self.files_as_written().map(|(file, _)| file).collect()
+    }
+
+    /// The same with what is written behind each.
+    pub(crate) fn files_as_written(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        let files = self.file().map(Response::files);
+        files.unwrap_or_default().into_iter()
     }
 
     /// Whether it is read from the standard input, alone or with other files.

@@ -1,24 +1,34 @@
-//! Samples without a header, little-endian: what is not in the file is written behind its name.
+//! Samples without a header: what is not in the file is written behind its name.
 
+use std::fmt;
+use std::io::BufReader;
 use std::path::Path;
 
+use super::body::{Body, Cut};
 use super::name::{Given, Options};
-use super::pcm::{self, Layout};
-use super::{ReadError, SampleFormat};
-use crate::signal::Audio;
+use super::open::Opened;
+use super::pcm::Layout;
+use super::{ReadError, Replaced, SampleFormat, Source, Spec, Tags};
+use crate::signal::Sample;
 
-/// The encoding that an extension stands for: rePhase's and most others' names for floats, sox's
+/// The format that an extension stands for: rePhase's and most others' names for floats, sox's
 /// for integers.
-pub(super) fn encoding(file: &Path) -> Option<Layout> {
+pub(super) fn format_of(file: &Path) -> Option<SampleFormat> {
     let extension = file.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
-        "f32" => Layout::Plain(SampleFormat::F32),
-        "f64" | "dbl" => Layout::Plain(SampleFormat::F64),
-        "s16" => Layout::Plain(SampleFormat::I16),
-        "s24" => Layout::Plain(SampleFormat::I24),
-        "s32" => Layout::Plain(SampleFormat::I32),
+        "f32" => SampleFormat::F32,
+        "f64" | "dbl" => SampleFormat::F64,
+        "s16" => SampleFormat::I16,
+        "s24" => SampleFormat::I24,
+        "s32" => SampleFormat::I32,
         _ => return None,
     })
+}
+
+/// How the samples are stored: as it was written, or else as the extension says.
+pub(super) fn layout(file: &Path, options: &Options) -> Option<Layout> {
+    let usual = || format_of(file).map(Layout::Plain);
+    options.encoding().or_else(usual)
 }
 
 fn in_words(layout: Layout) -> &'static str {
@@ -34,63 +44,158 @@ fn in_words(layout: Layout) -> &'static str {
     }
 }
 
-/// The samples, interleaved if there are several channels, and what was assumed.
-pub(super) fn read(
-    file: &str,
-    bytes: &[u8],
+/// Bare samples, interleaved if there are several channels: a file or a pipe, read from its start
+/// to its end.
+pub struct RawSource {
+    name: String,
+    spec: Spec,
     layout: Layout,
-    options: &Options,
-) -> Result<(Audio<f32>, Vec<String>), ReadError> {
-    let takes = |given| {
-        matches!(
-            given,
-            Given::Rate(_) | Given::Channels(_) | Given::Encoding(_)
-        )
-    };
-    options.only(file, "raw samples", takes)?;
-    let Some(rate) = options.rate() else {
-        return Err(ReadError::refused(
-            file,
-            "raw samples tell no rate",
-            format!("write it behind the name, such as {file}@48k, or @48k,2ch for two channels"),
-        ));
-    };
-    let channels = options.channels().unwrap_or(1);
-    let frame = channels.saturating_mul(layout.bytes());
-    if bytes.is_empty() {
-        return Err(ReadError::Empty { file: file.into() });
+    body: Body,
+    /// It has none, and whoever asks gets these.
+    tags: Tags,
+    taken_as: String,
+    notes: Vec<String>,
+}
+
+impl RawSource {
+    pub(super) fn from_opened(
+        opened: Opened,
+        layout: Option<Layout>,
+        options: &Options,
+    ) -> Result<Self, ReadError> {
+        let (name, size) = (opened.name.clone(), opened.size);
+        let takes = |given| {
+            matches!(
+                given,
+                Given::Rate(_) | Given::Channels(_) | Given::Encoding(_) | Given::BigEndian
+            )
+        };
+        options.only(&name, "raw samples", takes)?;
+        let Some(layout) = layout else {
+            return Err(ReadError::refused(
+                &name,
+                "raw samples tell no encoding",
+                format!(
+                    "write it and the rate behind the name, such as {name}@i16,48k, or convert it to WAV first"
+                ),
+            ));
+        };
+        let Some(rate) = options.rate() else {
+            return Err(ReadError::refused(
+                &name,
+                "raw samples tell no rate",
+                format!(
+                    "write it behind the name, such as {name}@48k, or @48k,2ch for two channels"
+                ),
+            ));
+        };
+        let channels = options.channels().unwrap_or(1);
+        if opened.head.is_empty() {
+            return Err(ReadError::Empty { file: name });
+        }
+        let frame = channels * layout.bytes();
+        if let Some(bytes) = size.filter(|bytes| !bytes.is_multiple_of(frame as u64)) {
+            return Err(no_whole_frames(&name, bytes, layout, channels));
+        }
+        let order = match options.big_endian() {
+            _ if layout.bytes() == 1 => "",
+            true => ", big-endian",
+            false => ", little-endian",
+        };
+        let taken_as = format!(
+            "taken as {}{order}, {channels} ch, {rate}",
+            in_words(layout)
+        );
+        let reader = BufReader::with_capacity(1 << 16, opened.into_reader());
+        Ok(Self {
+            spec: Spec {
+                rate,
+                channels,
+                format: layout.format(),
+            },
+            layout,
+            body: Body::new(reader, layout, channels, size).big_endian(options.big_endian()),
+            tags: Tags::default(),
+            notes: vec![format!("{name}: {taken_as}")],
+            name,
+            taken_as,
+        })
     }
-    if !bytes.len().is_multiple_of(frame) {
-        return Err(ReadError::refused(
-            file,
-            format!(
-                "its {} bytes are no whole number of frames of {frame} bytes ({channels} ch, {})",
-                bytes.len(),
-                in_words(layout),
+
+    /// Rate, channels and format.
+    pub fn spec(&self) -> Spec {
+        self.spec
+    }
+
+    /// Length in frames; not known of a pipe.
+    pub fn frames(&self) -> Option<u64> {
+        self.body.frames()
+    }
+
+    /// Nothing: there is no place for it.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// What was assumed, for people.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same of all files that are taken alike.
+    pub(crate) fn taken_as(&self) -> &str {
+        &self.taken_as
+    }
+}
+
+fn no_whole_frames(file: &str, bytes: u64, layout: Layout, channels: usize) -> ReadError {
+    ReadError::refused(
+        file,
+        format!(
+            "its {bytes} bytes are no whole number of frames of {} bytes ({channels} ch, {})",
+            channels * layout.bytes(),
+            in_words(layout),
+        ),
+        "name the encoding and the channels that it has, such as @48k,f64,2ch",
+    )
+}
+
+impl fmt::Debug for RawSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("RawSource");
+        fields.field("name", &self.name).field("spec", &self.spec);
+        fields.field("at", &self.body.at()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Sample> Source<T> for RawSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn spec(&self) -> Spec {
+        self.spec
+    }
+
+    fn frames(&self) -> Option<u64> {
+        self.body.frames()
+    }
+
+    fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
+        self.body.read(block).map_err(|cut| match cut {
+            Cut::Io(error) => ReadError::from_io(&self.name, error),
+            Cut::Short { promised, found } if self.frames().is_some() => ReadError::refused(
+                &self.name,
+                format!("had {promised} bytes when it was opened, and ends after {found}"),
+                "wait until nobody writes to it, or get a whole copy",
             ),
-            "name the encoding and the channels that it has, such as @48k,f64,2ch",
-        ));
+            Cut::Short { found, .. } => {
+                no_whole_frames(&self.name, found, self.layout, self.spec.channels)
+            }
+        })
     }
-    let frames = bytes.len() / frame;
-    let mut planes = vec![vec![0.0f32; frames]; channels];
-    pcm::decode(layout, bytes, &mut planes, 0..frames);
-    let mut notes = vec![format!(
-        "{file}: taken as {}, little-endian, {channels} ch, {rate}",
-        in_words(layout)
-    )];
-    let peak = planes
-        .iter()
-        .flatten()
-        .fold(0.0f32, |peak, x| peak.max(x.abs()));
-    if peak > 1e6 {
-        notes.push(format!(
-            "{file}: its peak is {peak:.1e}, as when the encoding is another one"
-        ));
+
+    fn replaced(&self) -> Replaced {
+        self.body.replaced()
     }
-    let audio = Audio::new(rate, planes);
-    let audio = audio.map_err(|error| ReadError::Response {
-        file: file.into(),
-        why: error.to_string(),
-    })?;
-    Ok((audio, notes))
 }

@@ -1,26 +1,11 @@
-//! Samples without a header, interleaved and little-endian, as [`raw`](super::raw) reads them.
+//! Samples without a header, interleaved and little-endian, as [`raw`] reads them.
 
 use std::path::Path;
 
 use super::medium::Medium;
 use super::pcm::Encoder;
-use super::{Levels, SampleFormat, Sink, Spec, WriteError};
+use super::{Levels, Sink, Spec, WriteError, raw};
 use crate::signal::Sample;
-
-/// The format that the extension of a name stands for, by the same names that are read: `.f32`,
-/// `.f64` or `.dbl`, `.s16`, `.s24`, `.s32`; none for others.
-pub(super) fn told(path: &Path) -> Option<SampleFormat> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    let word = match extension.as_str() {
-        "f32" => "f32",
-        "f64" | "dbl" => "f64",
-        "s16" => "i16",
-        "s24" => "i24",
-        "s32" => "i32",
-        _ => return None,
-    };
-    word.parse().ok()
-}
 
 /// Bare samples, on their way to a file or into a pipe.
 pub struct RawSink {
@@ -39,7 +24,7 @@ impl RawSink {
     /// When the file exists and `replace` is not set, its folder is missing or closed, or its
     /// extension stands for another format.
     pub fn create(path: &Path, spec: Spec, replace: bool) -> Result<Self, WriteError> {
-        if let Some(told) = told(path).filter(|&told| told != spec.format) {
+        if let Some(told) = raw::format_of(path).filter(|&told| told != spec.format) {
             return Err(WriteError::refused(
                 path,
                 format!(

@@ -6,9 +6,9 @@ use super::kind::{self, Kind};
 use super::name::{self, Options, Part};
 use super::open::Opened;
 use super::wav::WavSource;
-use super::{ReadError, Replaced, Source, raw, text};
+use super::{RawSource, ReadError, Replaced, Source, raw, text};
 #[cfg(feature = "formats")]
-use super::{media::MediaSource, sofa, source::is_media};
+use super::{media::MediaSource, sofa};
 use crate::ir::ImpulseResponse;
 use crate::signal::Audio;
 
@@ -58,12 +58,14 @@ impl Response {
         Ok(Self { ir, notes })
     }
 
-    /// The files that a name stands for; the name itself where there are none.
+    /// The files that a name stands for, each with what is written behind it; the name itself
+    /// where there are none.
     #[cfg(feature = "resample")]
-    pub(crate) fn files(name: &Path) -> Vec<std::path::PathBuf> {
+    pub(crate) fn files(name: &Path) -> Vec<(std::path::PathBuf, String)> {
+        let pair = |part: Part| (part.file, part.options.words());
         match name::resolve(name) {
-            Ok(named) => named.parts.into_iter().map(|part| part.file).collect(),
-            Err(_) => vec![name.to_owned()],
+            Ok(named) => named.parts.into_iter().map(pair).collect(),
+            Err(_) => vec![(name.to_owned(), String::new())],
         }
     }
 }
@@ -97,8 +99,7 @@ impl ImpulseResponse {
 fn read(file: &Path, options: &Options) -> Result<(String, Audio<f32>, Vec<String>), ReadError> {
     let opened = Opened::at(file, LOOK)?;
     let called = opened.name.clone();
-    let encoding = options.encoding().or_else(|| raw::encoding(file));
-    let (audio, notes) = match (Kind::of(&opened.head), encoding) {
+    let (audio, notes) = match (Kind::of(&opened.head), raw::layout(file, options)) {
         (Some(Kind::Wav), _) => {
             options.only(&called, "a WAV file", |_| false)?;
             (to_end(&mut WavSource::from_opened(opened)?)?, Vec::new())
@@ -107,10 +108,10 @@ fn read(file: &Path, options: &Options) -> Result<(String, Audio<f32>, Vec<Strin
         (Some(Kind::Media), _) => media(&called, opened, options)?,
         #[cfg(feature = "formats")]
         (Some(Kind::Hdf5), _) => sofa::read(&called, opened.into_bytes()?, options)?,
-        (None, Some(layout)) => raw::read(&called, &opened.into_bytes()?, layout, options)?,
+        (None, layout @ Some(_)) => bare(RawSource::from_opened(opened, layout, options)?)?,
         _ if opened.head.is_empty() => return Err(ReadError::Nothing { file: called }),
         #[cfg(feature = "formats")]
-        (None, None) if is_media(&opened.head) => media(&called, opened, options)?,
+        (None, None) if kind::may_be_mpeg(&opened.head) => media(&called, opened, options)?,
         (None, None) if kind::is_text(&opened.head) => {
             text::read(&called, &opened.into_bytes()?, options)?
         }
@@ -130,6 +131,20 @@ fn read(file: &Path, options: &Options) -> Result<(String, Audio<f32>, Vec<Strin
         }
     };
     Ok((called, audio, notes))
+}
+
+fn bare(mut source: RawSource) -> Result<(Audio<f32>, Vec<String>), ReadError> {
+    let audio = to_end(&mut source)?;
+    let mut notes = source.notes().to_vec();
+    let taps = audio.channels().iter().flatten();
+    let peak = taps.fold(0.0f32, |peak, tap| peak.max(tap.abs()));
+    if peak > 1e6 {
+        let file = Source::<f32>::name(&source);
+        notes.push(format!(
+            "{file}: its peak is {peak:.1e}, as when the encoding is another one"
+        ));
+    }
+    Ok((audio, notes))
 }
 
 #[cfg(feature = "formats")]

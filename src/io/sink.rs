@@ -8,7 +8,8 @@ use std::str::FromStr;
 use super::aiff::AiffSink;
 #[cfg(feature = "formats")]
 use super::flac::FlacSink;
-use super::raw_sink::{self, RawSink};
+use super::raw;
+use super::raw_sink::RawSink;
 use super::wav::WavSink;
 use super::{Levels, SampleFormat, Sink, Spec, Tags, WriteError};
 use crate::signal::Sample;
@@ -64,7 +65,7 @@ impl Container {
     /// The sample format that the extension of a raw file stands for, such as `f32` or `s16`; none
     /// for all others.
     pub fn format_of(path: &Path) -> Option<SampleFormat> {
-        raw_sink::told(path)
+        raw::format_of(path)
     }
 
     /// The extension that such files are given, without a dot.

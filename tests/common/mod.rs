@@ -131,6 +131,13 @@ impl Ran {
         self.refused(words)
     }
 
+    /// The same after whatever was told.
+    #[track_caller]
+    pub fn refused_in_the_end(mut self, words: &[&str]) -> Self {
+        self.err = self.err.lines().last().unwrap_or_default().to_owned();
+        self.refused(words)
+    }
+
     #[track_caller]
     pub fn wrong_usage(self) {
         assert_eq!(self.code, Some(2), "faltung {}\n{}", self.line, self.err);

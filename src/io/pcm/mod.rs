@@ -95,6 +95,21 @@ pub(crate) fn replace_nonfinite<T: Sample>(
     }
 }
 
+/// Turns each sample of so many bytes round: the last of its bytes becomes the first.
+pub(crate) fn swap_bytes(bytes: &mut [u8], width: usize) {
+    fn reverse<const N: usize>(bytes: &mut [u8]) {
+        let (samples, _) = bytes.as_chunks_mut::<N>();
+        samples.iter_mut().for_each(|sample| sample.reverse());
+    }
+    match width {
+        1 => {}
+        2 => reverse::<2>(bytes),
+        3 => reverse::<3>(bytes),
+        4 => reverse::<4>(bytes),
+        _ => reverse::<8>(bytes),
+    }
+}
+
 /// Whether 24-bit samples in four bytes lie in the low three: some programs put them there, while
 /// the format's definition wants the high three. `None` while the samples fit both.
 pub(crate) fn lies_low(bytes: &[u8]) -> Option<bool> {

@@ -1,31 +1,22 @@
 //! WAV files, read from their start to their end.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::format;
 use super::walk::{self, Walk};
+use crate::io::body::{Body, Cut};
 use crate::io::open::Opened;
-use crate::io::pcm::{self, Layout};
 use crate::io::tags::Tags;
-use crate::io::{ReadError, Replaced, SampleFormat, Source, Spec};
+use crate::io::{ReadError, Replaced, Source, Spec};
 use crate::signal::Sample;
 
 /// A WAV file, or a pipe that carries one, read from its start to its end.
 pub struct WavSource {
     name: String,
     spec: Spec,
-    layout: Layout,
-    /// Settled yet, for 24 bits in four bytes.
-    layout_known: bool,
-    reader: BufReader<Box<dyn Read + Send>>,
-    /// Bytes of samples that the header promises; none where it leaves the length open.
-    promised: Option<u64>,
-    /// Frames read so far.
-    at: u64,
+    body: Body,
     tags: Tags,
-    replaced: Replaced,
-    bytes: Vec<u8>,
 }
 
 impl WavSource {
@@ -114,14 +105,8 @@ impl WavSource {
         let source = Self {
             name: file(),
             spec,
-            layout,
-            layout_known: layout != Layout::Low24In32,
-            reader,
-            promised,
-            at: 0,
+            body: Body::new(reader, layout, spec.channels, promised),
             tags,
-            replaced: Replaced::default(),
-            bytes: Vec::new(),
         };
         let end = promised.filter(|_| riff);
         let end = end.map(|promised| begin.saturating_add(promised));
@@ -135,30 +120,12 @@ impl WavSource {
 
     /// Length in frames, where the header or the file's size tells it.
     pub fn frames(&self) -> Option<u64> {
-        self.promised.map(|bytes| bytes / self.frame_bytes())
+        self.body.frames()
     }
 
     /// What the file says beside its samples. Of a pipe, only what stands before them.
     pub fn tags(&self) -> &Tags {
         &self.tags
-    }
-
-    fn frame_bytes(&self) -> u64 {
-        self.spec.channels as u64 * self.layout.bytes() as u64
-    }
-
-    /// Reads as many bytes as `self.bytes` holds, fewer only at the end.
-    fn fill(&mut self) -> Result<usize, ReadError> {
-        let mut got = 0;
-        while got < self.bytes.len() {
-            match self.reader.read(&mut self.bytes[got..]) {
-                Ok(0) => break,
-                Ok(more) => got += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ReadError::from_io(&self.name, error)),
-            }
-        }
-        Ok(got)
     }
 }
 
@@ -166,7 +133,7 @@ impl std::fmt::Debug for WavSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut fields = f.debug_struct("WavSource");
         fields.field("name", &self.name).field("spec", &self.spec);
-        fields.field("at", &self.at).finish_non_exhaustive()
+        fields.field("at", &self.body.at()).finish_non_exhaustive()
     }
 }
 
@@ -184,44 +151,17 @@ impl<T: Sample> Source<T> for WavSource {
     }
 
     fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
-        let frame = self.frame_bytes();
-        let room = block.first().map_or(0, Vec::len) as u64;
-        let left = self.promised.map(|bytes| bytes - self.at * frame);
-        let want = left.map_or(room * frame, |left| left.min(room * frame));
-        self.bytes.resize(want as usize, 0);
-        let got = self.fill()?;
-        let done = self.at * frame + got as u64;
-        let promised = match self.promised {
-            Some(promised) if got < want as usize => Some(promised),
-            None if !done.is_multiple_of(frame) => Some(done.next_multiple_of(frame)),
-            _ => None,
-        };
-        if let Some(promised) = promised {
-            return Err(ReadError::Truncated {
+        self.body.read(block).map_err(|cut| match cut {
+            Cut::Io(error) => ReadError::from_io(&self.name, error),
+            Cut::Short { promised, found } => ReadError::Truncated {
                 file: self.name.clone(),
                 promised,
-                found: done,
-            });
-        }
-        let bytes = &self.bytes[..got];
-        if !self.layout_known
-            && let Some(low) = pcm::lies_low(bytes)
-        {
-            self.layout_known = true;
-            if !low {
-                self.layout = Layout::Plain(SampleFormat::I32);
-            }
-        }
-        let frames = got / frame as usize;
-        pcm::decode(self.layout, bytes, block, 0..frames);
-        if self.spec.format.steps().is_none() {
-            pcm::replace_nonfinite(block, 0..frames, self.at, &mut self.replaced);
-        }
-        self.at += frames as u64;
-        Ok(frames)
+                found,
+            },
+        })
     }
 
     fn replaced(&self) -> Replaced {
-        self.replaced
+        self.body.replaced()
     }
 }

@@ -7,6 +7,7 @@ use super::BatchError;
 use super::find::{self, with_slashes};
 use super::list::{self, Line, ListKind};
 use super::name::{Parts, within};
+use crate::io::FileSource;
 
 /// The sounds of a batch, in the order in which they were named; those of a folder or a pattern
 /// by their names, those of a list as they stand there. Takes some 100 bytes for each.
@@ -60,7 +61,7 @@ impl Corpus {
         let found = find::sounds(name, without)?;
         if let ([file], true) = (&found.files[..], !name.is_dir()) {
             let path = found.root.join(file);
-            if let Err(error) = path.metadata() {
+            if let Err(error) = FileSource::file(&path).metadata() {
                 let file = name.display().to_string();
                 return Err(crate::io::ReadError::from_io(&file, error).into());
             }
@@ -92,8 +93,10 @@ impl Corpus {
         let called = name.display().to_string();
         list::read(name, kind, &mut |kind, line| {
             parts += u64::from(line.part);
+            let there_is = |name: &Path| FileSource::file(name).exists();
             let beside = |name: &str| {
-                kind.knows_its_folder() && !Path::new(name).exists() && folder.join(name).exists()
+                let (here, there) = (Path::new(name), folder.join(name));
+                kind.knows_its_folder() && !there_is(here) && there_is(&there)
             };
             let root = if beside(&line.path) { there } else { here };
             let Line {
@@ -198,18 +201,32 @@ impl Corpus {
         self.entries[entry].more.as_ref()?.ir
     }
 
-    /// Where the sound lies.
+    /// The sound as it was named, with what stands behind `@`.
     pub(super) fn path(&self, entry: usize) -> PathBuf {
         let entry = &self.entries[entry];
         self.roots[entry.root as usize].join(&entry.file)
     }
 
+    /// Where it lies from its folder, without what stands behind `@`.
+    fn below(&self, entry: usize) -> &Path {
+        let path = self.path(entry);
+        let (whole, short) = (
+            path.as_os_str().len(),
+            FileSource::file(&path).as_os_str().len(),
+        );
+        let file = &self.entries[entry].file;
+        match file.to_str() {
+            Some(text) if short < whole => Path::new(&text[..text.len() - (whole - short)]),
+            _ => file,
+        }
+    }
+
     /// What its lots are drawn for: its id, or its path from the folder that was named.
-    pub(super) fn key(&self, entry: usize) -> String {
-        let entry = &self.entries[entry];
+    pub(super) fn key(&self, at: usize) -> String {
+        let entry = &self.entries[at];
         match entry.more.as_ref().and_then(|more| more.id.as_ref()) {
             Some(id) => id.to_string(),
-            None => with_slashes(&entry.file),
+            None => with_slashes(self.below(at)),
         }
     }
 
@@ -226,7 +243,7 @@ impl Corpus {
 
     /// The parts of its name; those of the response and the result are not known here.
     pub(super) fn parts(&self, entry: usize) -> Parts {
-        let file = &self.entries[entry].file;
+        let file = self.below(entry);
         // What begins elsewhere has no place below the folder of the results.
         let below = |step: Component| matches!(step, Component::Normal(_) | Component::CurDir);
         let dir = match file.components().all(below) {

@@ -311,6 +311,13 @@ impl Work {
     ) -> Result<Made, String> {
         let source = FileSource::open(input).map_err(|error| error.to_string())?;
         let spec = source.spec();
+        if let FileSource::Raw(raw) = &source
+            && desk.said.first(raw.taken_as())
+        {
+            let (raw, first) = (raw.taken_as(), input.display());
+            let note = format!("raw samples, the first in {first}, are {raw}");
+            (desk.watch)(Event::Note(&note));
+        }
         (desk.watch)(Event::Begin {
             worker,
             input,

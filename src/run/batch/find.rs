@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::BatchError;
-use crate::io::ReadError;
+use crate::io::{FileSource, ReadError};
 
 /// Extensions by which a sound is known in a folder.
 const SOUNDS: [&str; 20] = [
@@ -36,6 +36,7 @@ pub(super) fn whole(name: &Path) -> Result<Found, BatchError> {
     }
     for file in &found.files {
         let path = found.root.join(file);
+        let path = FileSource::file(&path).to_owned();
         if let Err(error) = path.metadata() {
             if path.is_symlink() {
                 let why = "is a link that leads nowhere; remove it, or what it lacks put there";
@@ -49,25 +50,36 @@ pub(super) fn whole(name: &Path) -> Result<Found, BatchError> {
 }
 
 /// Finds the sounds of a folder, all levels of it, of a pattern, or the one file of this name.
-/// What lies in `without`, a folder, is left out.
+/// What lies in `without`, a folder, is left out. What stands behind the `@` of a pattern is
+/// written behind the name of each file that fits it.
 pub(super) fn sounds(name: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
     if name.is_dir() {
         return folder(name, without);
     }
-    match name
-        .to_str()
-        .filter(|text| !name.exists() && has_signs(text))
-    {
-        Some(pattern) => fitting(pattern, without),
-        None => {
-            let parent = name.parent().unwrap_or(Path::new(""));
-            let last = name.file_name().unwrap_or(name.as_os_str());
-            Ok(Found {
-                root: parent.to_owned(),
-                files: vec![last.into()],
-                left_out: Vec::new(),
-            })
+    let file = FileSource::file(name);
+    let pattern = name.to_str().filter(|text| {
+        // What is there has its signs for itself.
+        has_signs(text) && !file.exists()
+    });
+    let Some(pattern) = pattern else {
+        let parent = name.parent().unwrap_or(Path::new(""));
+        let last = name.file_name().unwrap_or(name.as_os_str());
+        return Ok(Found {
+            root: parent.to_owned(),
+            files: vec![last.into()],
+            left_out: Vec::new(),
+        });
+    };
+    let (short, behind) = pattern.split_at(file.as_os_str().len());
+    match fitting(pattern, without) {
+        Err(BatchError::NothingFits { .. }) if !behind.is_empty() => {
+            let mut found = fitting(short, without)?;
+            for file in &mut found.files {
+                file.as_mut_os_string().push(behind);
+            }
+            Ok(found)
         }
+        found => found,
     }
 }
 

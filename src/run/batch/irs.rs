@@ -5,7 +5,7 @@ use std::path::Path;
 use super::draw::Fnv;
 use super::find::{self, with_slashes};
 use super::{BatchError, stamp};
-use crate::io::{Origin, ReadError};
+use crate::io::{FileSource, Origin, ReadError};
 
 /// The impulse responses of a batch, in the order in which they were named; those of a folder or a
 /// pattern by their names.
@@ -94,21 +94,20 @@ impl Ir {
         let called = origin.to_string();
         let word = match (&origin, found) {
             (Origin::Recipe(_), _) => called.trim_start_matches("synth:").to_owned(),
-            (_, Some(found)) => with_slashes(&found.with_extension("")),
+            (_, Some(found)) => with_slashes(&FileSource::file(found).with_extension("")),
             (_, None) => {
-                let stem = Path::new(&called).file_stem();
+                let stem = FileSource::file(Path::new(&called)).file_stem();
                 stem.unwrap_or_default().to_string_lossy().into_owned()
             }
         };
-        let files = origin.files();
         // A recipe is its name; a file lies where it does, however its path is written.
         let named = match &origin {
             Origin::Recipe(_) => Fnv::new().with_text(&called),
             Origin::File(_) => Fnv::new(),
         };
-        let stamp = files
-            .iter()
-            .fold(named, |hash, file| hash.with_number(stamp::file(file)));
+        let stamp = origin.files_as_written().fold(named, |hash, (file, how)| {
+            hash.with_number(stamp::written(stamp::file(&file), &how))
+        });
         Ok(Self {
             word: plain(&word),
             stamp: stamp.value(),

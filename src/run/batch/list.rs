@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::BatchError;
-use crate::io::ReadError;
+use crate::io::{FileSource, ReadError};
 
 /// Names under which the sound of an entry is known.
 const SOUND: [&str; 4] = ["audio_filepath", "path", "input", "wav"];
@@ -147,7 +147,8 @@ fn with_id(text: &str) -> Option<(u64, &str)> {
     let mut lines = (1..).zip(text.lines().map(str::trim));
     let (number, line) = lines.find(|(_, line)| !line.is_empty())?;
     let (id, path) = line.split_once(char::is_whitespace)?;
-    (!Path::new(line).exists() && Path::new(path.trim()).exists()).then_some((number, id))
+    let there = |name: &str| FileSource::file(Path::new(name)).exists();
+    (!there(line) && there(path.trim())).then_some((number, id))
 }
 
 fn scp(number: u64, text: &str) -> Result<Line, String> {

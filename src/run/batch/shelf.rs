@@ -129,7 +129,7 @@ pub(super) struct Said(Mutex<HashSet<String>>);
 
 impl Said {
     /// True the first time.
-    fn first(&self, text: &str) -> bool {
+    pub fn first(&self, text: &str) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         said.insert(text.to_owned())
     }

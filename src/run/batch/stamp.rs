@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::draw::Fnv;
 use super::find;
+use crate::io::FileSource;
 
 /// Of where a file lies, its size and time of change; contents are not read. The same however its
 /// path is written.
@@ -18,6 +19,19 @@ pub(super) fn file(path: &Path) -> u64 {
     let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let nanos = changed.map_or(0, |time| time.as_nanos() as u64);
     named.with_number(about.len()).with_number(nanos).value()
+}
+
+/// The same of a sound by its name, with what is written behind it.
+pub(super) fn sound(name: &Path) -> u64 {
+    written(file(FileSource::file(name)), &FileSource::options(name))
+}
+
+/// A file's stamp with what is written behind its name.
+pub(super) fn written(stamp: u64, options: &str) -> u64 {
+    match options {
+        "" => stamp,
+        _ => Fnv::new().with_number(stamp).with_text(options).value(),
+    }
 }
 
 /// All that settles a result, each kind of it by itself, so that what changed can be told.

@@ -13,7 +13,7 @@ use super::manifest::{Before, Past, VERSION, is_manifest};
 use super::name::{Parts, Template, within};
 use super::stamp::{self, Key};
 use super::{Batch, BatchError, Corpus, Earlier, Pick};
-use crate::io::{Container, WriteError};
+use crate::io::{Container, FileSource, WriteError};
 use crate::run::augment::Noise;
 
 /// A sound and its response.
@@ -118,7 +118,7 @@ impl Batch {
         }
         let mut work = Work {
             noise_stamps: match &self.noise {
-                Some(noise) => noise.files.iter().map(|file| stamp::file(file)).collect(),
+                Some(noise) => noise.files.iter().map(|file| stamp::sound(file)).collect(),
                 None => Vec::new(),
             },
             options: options(&self),
@@ -416,7 +416,7 @@ impl Work {
         let noise = noise.flat_map(|noise| noise.files.iter().cloned());
         let lists = self.corpus.lists().iter().cloned();
         for read in sounds.chain(irs).chain(noise).chain(lists) {
-            if let Some(task) = file_id(&read).and_then(|id| there.get(&id)) {
+            if let Some(task) = file_id(FileSource::file(&read)).and_then(|id| there.get(&id)) {
                 let out = match task {
                     Some(task) => self.batch.out.join(self.out(*task)?),
                     None => read.clone(),
@@ -565,7 +565,7 @@ impl Work {
         let key = Key {
             options: self.options,
             ir: self.ir(task).stamp,
-            input: stamp::file(&self.corpus.path(task.entry as usize)),
+            input: stamp::sound(&self.corpus.path(task.entry as usize)),
             noise: noisy,
         };
         (key, noise.map(|(noise, _)| noise))
