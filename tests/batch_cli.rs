@@ -3,7 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+#[cfg(unix)]
+use std::process::{Child, Command, Stdio};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 
 use faltung::run::batch::Draw;
 use serde_json::Value;
@@ -1010,43 +1019,111 @@ fn manifest_and_list_go_to_folders_that_are_made_and_names_do_no_harm() {
     assert_eq!(lines(ran.stdout()).last().unwrap()["event"], "summary");
 }
 
+/// A corpus of which the second sound never comes, as nobody writes to that pipe.
 #[cfg(unix)]
-#[test]
-fn who_stops_a_run_is_told_how_far_it_was() {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
+fn endless() -> Room {
     let room = corpus();
     fs::create_dir(room.path("two")).unwrap();
     room.wav("two/a.wav", &float(&[noise(1, 500, 16)]));
-    // Nobody ever writes to it.
     let pipe = Command::new("mkfifo").arg(room.path("two/b.wav")).status();
     assert!(pipe.unwrap().success());
-    let line = "batch two --ir irs --out wet -j 1 --json";
-    let mut child = Command::new(BINARY)
-        .args(line.split_whitespace())
-        .current_dir(&room.0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+    room.wav("two/c.wav", &float(&[noise(1, 500, 16)]));
+    room
+}
+
+#[cfg(unix)]
+fn start(room: &Room, line: &str, out: impl Into<Stdio>) -> Child {
+    let mut command = Command::new(BINARY);
+    command.args(line.split_whitespace()).current_dir(&room.0);
+    command.stdin(Stdio::null()).stdout(out);
+    command.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn who_stops_a_run_is_told_how_far_it_was() {
+    use std::os::unix::process::ExitStatusExt;
+    for (signal, name) in [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM")] {
+        let room = endless();
+        let line = "batch two --ir irs --out wet -j 1 --json";
+        let mut child = start(&room, line, Stdio::piped());
+        let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut event = || events.next().map(|line| lines(&line.unwrap()).remove(0));
+        assert_eq!(event().unwrap()["event"], "start");
+        assert_eq!(event().unwrap()["event"], "file");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let last = event().unwrap();
+        assert!(event().is_none());
+        let fields = ["event", "interrupted"].map(|key| last[key].as_str());
+        assert_eq!(fields, [Some("summary"), Some(name)], "{last}");
+        let counts = ["done", "failed", "skipped", "not_begun", "broken_off"];
+        // Where nobody writes to a pipe, it cannot even be opened.
+        assert_eq!(
+            counts.map(|key| last[key].as_u64().unwrap()),
+            [1, 0, 0, 2, 0]
+        );
+        assert!(last["seconds"].as_f64().unwrap() > 0.01, "{last}");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(signal.as_raw()));
+        let err = String::from_utf8(output.stderr).unwrap();
+        let told = "faltung: stopped; 1 of 3 are done, --resume goes on";
+        assert_eq!(err.lines().last(), Some(told));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sound_that_is_broken_off_is_counted_and_so_are_those_done_before() {
+    let room = endless();
+    let line = "batch two/a.wav two/b.wav --ir irs --out wet -j 1 --json --resume";
+    room.faltung("batch two/a.wav --ir irs --out wet --resume")
+        .ok();
+    let mut child = start(&room, line, Stdio::piped());
+    // It waits for more than the beginning.
+    let sound = float(&[noise(1, 200_000, 16)]).bytes();
+    let mut pipe = fs::File::options()
+        .write(true)
+        .open(room.path("two/b.wav"))
         .unwrap();
-    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
-    let done = events.by_ref().map(Result::unwrap);
-    assert_eq!(done.take(2).count(), 2);
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let mut err = String::new();
+    pipe.write_all(&sound[..400_000]).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut out = String::new();
     child
-        .stderr
+        .stdout
         .take()
         .unwrap()
-        .read_to_string(&mut err)
+        .read_to_string(&mut out)
         .unwrap();
     assert!(!child.wait().unwrap().success());
-    let last = err.lines().last().unwrap_or_default();
-    assert_eq!(last, "faltung: stopped; 1 of 2 are done, --resume goes on");
+    let last = lines(&out).pop().unwrap();
+    assert_eq!(last["interrupted"], "SIGTERM", "{last}");
+    let counts = ["done", "skipped", "broken_off", "not_begun"];
+    assert_eq!(counts.map(|key| last[key].as_u64().unwrap()), [0, 1, 1, 0]);
+    assert_eq!(results(&room, "wet"), ["a.wav"]);
+    let whole = room
+        .faltung("batch two/a.wav --ir irs --out whole --json")
+        .ok();
+    assert!(lines(whole.stdout()).pop().unwrap()["interrupted"].is_null());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_stalls_does_not_hold_up_the_end() {
+    let room = endless();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let line = "batch two --ir irs --out wet -j 1 --json -q";
+    let mut child = start(&room, line, writer.try_clone().unwrap());
+    // Keeps the pipe full: not even the first event has room there.
+    let filler = std::thread::spawn(move || while writer.write_all(&[b' '; 512]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let asked = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(asked.elapsed() < Duration::from_secs(8), "it goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(reader);
+    filler.join().unwrap();
 }
 
 /// `(id, response)` under seed 2, by the generator in the documentation as Python has it:

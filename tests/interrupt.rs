@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -185,6 +186,74 @@ fn a_render_struck_down_leaves_the_old_or_the_new_and_nothing_between() {
     println!("{in_time} of {ROUNDS} in time, {parts} parts left by those killed");
     assert!(in_time >= ROUNDS / 4, "the signals came too late");
     assert!(parts > 0, "nothing was killed while it wrote");
+}
+
+#[test]
+fn a_program_that_reads_along_is_told_what_was_interrupted() {
+    let room = Room::new();
+    room.wav("ir.wav", &float(&[taps(1, 4800)]));
+    let sound = wav(F32, &[noise(3, 2_000_000, 16)]).bytes();
+    room.bytes("old.wav", b"what was there before");
+    // Where it goes, what is left of it, and whether the report goes beside it.
+    for (out, delivered, signal, name) in [
+        ("out.wav", "nothing", Signal::INT, "SIGINT"),
+        ("old.wav -y", "nothing", Signal::TERM, "SIGTERM"),
+        ("out.wav --guard", "nothing", Signal::INT, "SIGINT"),
+        ("-", "part", Signal::TERM, "SIGTERM"),
+    ] {
+        let line = format!("render - ir.wav {out} --json");
+        let mut child = command(&room, &line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut pipe, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let half = sound[..6_000_000].to_vec();
+        let feeder = thread::spawn(move || pipe.write_all(&half).map(|()| pipe));
+        let reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        // The end of its input never comes: the pipe stays open.
+        let pipe = feeder.join().unwrap().unwrap();
+        thread::sleep(Duration::from_millis(500));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(pipe);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            output.status.signal(),
+            Some(signal.as_raw()),
+            "{line}\n{err}"
+        );
+        let bytes = reader.join().unwrap().unwrap();
+        let report = match delivered {
+            "part" => {
+                assert_eq!(&bytes[..4], b"RIFF");
+                &err
+            }
+            _ => str::from_utf8(&bytes).unwrap(),
+        };
+        assert_eq!(report.lines().count(), 1, "{line}\n{report}");
+        let report: serde_json::Value = serde_json::from_str(report).unwrap();
+        assert_eq!(report["event"], "summary", "{report}");
+        assert_eq!(report["interrupted"], name, "{report}");
+        assert_eq!(report["output"]["delivered"], delivered, "{report}");
+        assert_eq!(report["input"]["of"], 2_000_000, "{report}");
+        let frames = report["input"]["frames"].as_u64().unwrap();
+        assert!((500_000..1_500_000).contains(&frames), "{report}");
+        assert!(report["seconds"].as_f64().unwrap() > 0.4, "{report}");
+        assert_eq!(room.files(), ["ir.wav", "old.wav"], "{line}");
+        assert_eq!(
+            fs::read(room.path("old.wav")).unwrap(),
+            b"what was there before"
+        );
+    }
+    room.bytes("in.wav", &sound);
+    let ran = room.faltung("render in.wav ir.wav out.wav --json").ok();
+    let report: serde_json::Value = serde_json::from_str(ran.stdout()).unwrap();
+    assert!(report["interrupted"].is_null(), "{report}");
+    assert_eq!(report["output"]["delivered"], "all", "{report}");
 }
 
 // ---------------------------------------------------------------- many files

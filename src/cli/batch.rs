@@ -202,78 +202,150 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         report.again().iter().for_each(tell);
         report.orphans().iter().for_each(tell);
     }
-    report.start();
     let bars = Bars::new(work.to_do() as u64, work.jobs(), quiet);
     let told = AtomicUsize::new(0);
-    stop::prepare(&bars, &work, args.quiet);
+    let course = stop::prepare(&bars, &work, args);
+    course.tell(|_| report.start());
     let done = work.run(&|event| match event {
         Event::Begin {
             worker,
             input,
             frames,
             ..
-        } => bars.begin(worker, &input.to_string_lossy(), frames),
+        } => {
+            course.tell(|books| books.begin(worker));
+            bars.begin(worker, &input.to_string_lossy(), frames);
+        }
         Event::At { worker, frames } => bars.at(worker, frames),
         Event::Note(note) if !args.quiet => bars.tell(format!("note: {note}")),
-        Event::End { record, .. } => {
-            if record.result.is_ok() {
-                stop::DONE.fetch_add(1, Relaxed);
-            }
+        Event::End { worker, record } => {
             bars.end(record.result.as_ref().map_or(0.0, |made| made.seconds_in()));
             if let Err(why) = &record.result {
                 tell_failure(&bars, &told, record, why);
             }
-            report.file(record);
+            course.tell(|books| {
+                books.end(worker, record);
+                report.file(record);
+            });
         }
         _ => {}
     });
     bars.done();
-    stop::OVER.store(true, Relaxed);
-    let summary = done?;
-    if !args.quiet {
-        report.summary(&summary).iter().for_each(tell);
-    }
-    report.end(&summary);
-    if let Some(why) = summary.broken {
-        return Err(Failure::because(why));
-    }
-    verdict(&work.batch().manifest(), &summary)
+    course.tell(|books| {
+        books.is_over = true;
+        let summary = done?;
+        if !args.quiet {
+            report.summary(&summary).iter().for_each(tell);
+        }
+        report.end(&summary);
+        if let Some(why) = summary.broken {
+            return Err(Failure::because(why));
+        }
+        verdict(&work.batch().manifest(), &summary)
+    })
 }
 
-/// What is told when the process is told to stop.
+/// How far it is, and what is told of that when the process is told to stop.
 mod stop {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+    use std::time::Instant;
 
+    use super::{Args, report};
     use crate::cli::progress::Bars;
-    use crate::cli::{signals, tell};
-    use crate::run::batch::Work;
+    use crate::cli::signals::{self, Told};
+    use crate::cli::tell;
+    use crate::run::batch::{Record, Summary, Work};
 
-    /// Results that are there.
-    pub static DONE: AtomicUsize = AtomicUsize::new(0);
-    /// The summary tells it.
-    pub static OVER: AtomicBool = AtomicBool::new(false);
-    /// Clears the bars and says how far it is.
-    static LEAVE: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+    /// What was told so far.
+    pub struct Books {
+        summary: Summary,
+        /// Workers that have a file open.
+        open: BTreeSet<usize>,
+        /// The usual summary tells it.
+        pub is_over: bool,
+    }
 
-    pub fn prepare(bars: &Bars, work: &Work, quiet: bool) {
-        let (clear, all) = (bars.curtain(), work.len());
-        DONE.store(all - work.to_do(), Relaxed);
-        let leave = move || {
-            clear();
-            if !quiet && !OVER.load(Relaxed) {
-                let done = DONE.load(Relaxed);
+    impl Books {
+        pub fn begin(&mut self, worker: usize) {
+            self.open.insert(worker);
+        }
+
+        pub fn end(&mut self, worker: usize, record: &Record) {
+            self.open.remove(&worker);
+            self.summary.book(record);
+        }
+    }
+
+    pub struct Course {
+        books: Mutex<Books>,
+        started: Instant,
+        /// Results, with those of an earlier run.
+        all: usize,
+        to_do: usize,
+        quiet: bool,
+        json: bool,
+        clear: Box<dyn Fn() + Send + Sync>,
+    }
+
+    /// There is one batch to a process.
+    static COURSE: OnceLock<Course> = OnceLock::new();
+
+    pub fn prepare(bars: &Bars, work: &Work, args: &Args) -> &'static Course {
+        let course = COURSE.get_or_init(|| Course {
+            books: Mutex::new(Books {
+                summary: Summary::default(),
+                open: BTreeSet::new(),
+                is_over: false,
+            }),
+            started: Instant::now(),
+            all: work.len(),
+            to_do: work.to_do(),
+            quiet: args.quiet,
+            json: args.json,
+            clear: Box::new(bars.curtain()),
+        });
+        signals::before_the_end(|told| {
+            if let Some(course) = COURSE.get() {
+                course.leave(told);
+            }
+        });
+        course
+    }
+
+    impl Course {
+        fn books(&self) -> MutexGuard<'_, Books> {
+            self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Counts and tells something in one step, so that the last word fits what was told before.
+        pub fn tell<R>(&self, tell: impl FnOnce(&mut Books) -> R) -> R {
+            tell(&mut self.books())
+        }
+
+        fn leave(&self, told: Told) {
+            (self.clear)();
+            let mut books = self.books();
+            if books.is_over {
+                return;
+            }
+            let (open, summary) = (books.open.len(), &mut books.summary);
+            summary.skipped = self.all - self.to_do;
+            summary.left = (self.to_do - summary.done - summary.failed).saturating_sub(open);
+            summary.elapsed = self.started.elapsed();
+            let done = summary.skipped + summary.done;
+            if !self.quiet {
+                let all = self.all;
                 tell(format!(
                     "stopped; {done} of {all} are done, --resume goes on"
                 ));
             }
-        };
-        let _ = LEAVE.set(Box::new(leave));
-        signals::before_the_end(|| {
-            if let Some(leave) = LEAVE.get() {
-                leave();
+            if self.json {
+                report::print(&report::end(summary, Some((told.signal, open))));
             }
-        });
+            // Nothing is told after the last word.
+            std::mem::forget(books);
+        }
     }
 }
 

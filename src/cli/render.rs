@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use super::progress::Progress;
 use super::sound::{Sound, factor};
 use super::{Failure, decibels, note, print, tell};
@@ -79,8 +81,8 @@ pub(super) struct Args {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Report as one JSON object on the standard output; on the standard error output, and nothing
-    /// but errors beside it, if OUT is `-`
+    /// Report as one JSON object on the standard output, also when a signal ends the run; on the
+    /// standard error output, and nothing but errors beside it, if OUT is `-`
     #[arg(long)]
     json: bool,
 }
@@ -231,9 +233,9 @@ impl Known {
         format!("{name}: {channels} ch, {seconds:.3} s{resampled}")
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> Value {
         let ((from, frames), (rate, used)) = (self.measured, self.used);
-        serde_json::json!({
+        json!({
             "name": self.name,
             "rate": from.hz(),
             "channels": self.channels,
@@ -456,12 +458,19 @@ impl Job<'_> {
             }
         }
         let bar = Progress::for_file(session.frames_in(), input.rate, args.quiet || args.json);
-        let done = session.run(sink, &mut |frames| bar.at(frames));
+        let head = self.head(&settled, session.frames_in());
+        let course = stop::prepare(head, args, Sink::<T>::can_take_back(&sink));
+        let done = session.run(sink, &mut |frames| {
+            bar.at(frames);
+            course.at(frames);
+        });
         bar.done();
         let floats = match self.container.holds(SampleFormat::F32) {
             true => "--format f32",
             false => "--type wav --format f32",
         };
+        // Whoever comes too late to stop it hears what became of it all the same.
+        let _over = course.over();
         let report = done.map_err(|error| match error {
             RunError::Write(error) => quiet_if_left(error),
             RunError::OverFullScale { gain_db, .. } => Failure::because(format!(
@@ -473,7 +482,7 @@ impl Job<'_> {
             self.tell_notes(&report);
         }
         if args.json {
-            self.print_json(&settled, &report)?;
+            print_json(&self.json(&settled, &report), &args.output)?;
         }
         // Only a pipe comes here with clipped samples.
         if report.levels.clipped > 0 {
@@ -599,10 +608,34 @@ impl Job<'_> {
         }
     }
 
-    fn print_json(&self, settled: &Settled, report: &Report) -> Result<(), Failure> {
+    /// What is known to programs before anything is heard.
+    fn head(&self, settled: &Settled, frames: Option<u64>) -> Value {
+        let Settled { input, output, .. } = settled;
+        json!({
+            "event": "summary",
+            "interrupted": null,
+            "input": {
+                "file": self.args.input.to_string_lossy(),
+                "rate": input.rate.hz(),
+                "channels": input.channels,
+                "format": input.format.to_string(),
+                "frames": frames,
+            },
+            "ir": self.ir.json(),
+            "output": {
+                "file": self.args.output.to_string_lossy(),
+                "rate": output.rate.hz(),
+                "channels": output.channels,
+                "format": output.format.to_string(),
+                "type": self.container.to_string(),
+                "delivered": "all",
+            },
+            "mode": self.render.mode.to_string(),
+        })
+    }
+
+    fn json(&self, settled: &Settled, report: &Report) -> Value {
         let Settled {
-            input,
-            output,
             routing,
             latency,
             blocks,
@@ -611,10 +644,9 @@ impl Job<'_> {
         let levels = &report.levels;
         // JSON has no infinity.
         let finite = |value: f64| value.is_finite().then_some(value);
-        let peak_db = finite(20.0 * levels.peak().log10());
         let first = report.replaced.first;
         let swaps = self.swaps.iter().enumerate().map(|(index, (frame, to))| {
-            serde_json::json!({
+            json!({
                 "time": report.rate.seconds(*frame as usize),
                 "frame": frame,
                 "mode": self.swap_mode().to_string(),
@@ -623,50 +655,153 @@ impl Job<'_> {
             })
         });
         let swaps: Vec<_> = swaps.collect();
-        let json = serde_json::json!({
-            "input": {
-                "file": self.args.input.to_string_lossy(),
-                "rate": input.rate.hz(),
-                "channels": input.channels,
-                "format": input.format.to_string(),
-                "frames": report.frames_in,
+        let mut json = self.head(settled, Some(report.frames_in));
+        add(
+            &mut json["input"],
+            json!({
                 "nonfinite": report.replaced.count,
                 "first_nonfinite": first.map(|(frame, channel)| {
-                    serde_json::json!({ "frame": frame, "channel": channel })
+                    json!({ "frame": frame, "channel": channel })
                 }),
-            },
-            "ir": self.ir.json(),
-            "swaps": swaps,
-            "output": {
-                "file": self.args.output.to_string_lossy(),
-                "rate": output.rate.hz(),
-                "channels": output.channels,
-                "format": output.format.to_string(),
-                "type": self.container.to_string(),
+            }),
+        );
+        add(
+            &mut json["output"],
+            json!({
                 "frames": report.frames_out,
                 "peak": finite(levels.peak()),
-                "peak_db": peak_db,
+                "peak_db": finite(20.0 * levels.peak().log10()),
                 "clipped": levels.clipped,
                 "dithered": levels.dithered,
-            },
-            "mode": self.render.mode.to_string(),
-            "routing": routing,
-            "latency": latency,
-            "block": blocks.0,
-            "threads": report.threads,
-            "dry": self.render.dry,
-            "wet": self.render.wet,
-            "gain_db": finite(report.gain_db),
-            "guard_db": report.guard_db,
-            "predelay": self.render.predelay,
-            "tail": report.tail,
-            "seconds": report.elapsed.as_secs_f64(),
-        });
-        if self.args.output == Path::new("-") {
-            let _ = writeln!(std::io::stderr(), "{json}");
-            return Ok(());
+            }),
+        );
+        add(
+            &mut json,
+            json!({
+                "swaps": swaps,
+                "routing": routing,
+                "latency": latency,
+                "block": blocks.0,
+                "threads": report.threads,
+                "dry": self.render.dry,
+                "wet": self.render.wet,
+                "gain_db": finite(report.gain_db),
+                "guard_db": report.guard_db,
+                "predelay": self.render.predelay,
+                "tail": report.tail,
+                "seconds": report.elapsed.as_secs_f64(),
+            }),
+        );
+        json
+    }
+}
+
+/// Adds the fields of one object to another.
+fn add(json: &mut Value, more: Value) {
+    if let (Value::Object(json), Value::Object(more)) = (json, more) {
+        json.extend(more);
+    }
+}
+
+/// A report to programs: on the standard error output, where the standard output is the result's.
+fn print_json(json: &Value, output: &Path) -> Result<(), Failure> {
+    if output == Path::new("-") {
+        let _ = writeln!(std::io::stderr(), "{json}");
+        return Ok(());
+    }
+    print(|out| writeln!(out, "{json}"))
+}
+
+/// How far it is, and what programs are told of that when the process is told to stop.
+mod stop {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use serde_json::{Value, json};
+
+    use super::{Args, add, print_json};
+    use crate::cli::signals::{self, Told};
+
+    pub struct Course {
+        head: Value,
+        output: PathBuf,
+        /// Nothing is delivered before the end.
+        is_file: bool,
+        started: Instant,
+        heard: AtomicU64,
+        /// The usual report tells it, or the error; held by whoever has the last word.
+        is_over: Mutex<bool>,
+    }
+
+    /// There is one render to a process.
+    static COURSE: OnceLock<Course> = OnceLock::new();
+
+    pub fn prepare(head: Value, args: &Args, is_file: bool) -> &'static Course {
+        if args.json {
+            signals::before_the_end(|told| {
+                if let Some(course) = COURSE.get() {
+                    course.leave(told);
+                }
+            });
         }
-        print(|out| writeln!(out, "{json}"))
+        COURSE.get_or_init(|| Course {
+            head,
+            output: args.output.clone(),
+            is_file,
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
+            is_over: Mutex::new(false),
+        })
+    }
+
+    impl Course {
+        /// So many frames of the input are done.
+        pub fn at(&self, frames: u64) {
+            self.heard.store(frames, Relaxed);
+        }
+
+        /// It came to its end; a request to stop finds everything told, or waits for that.
+        pub fn over(&self) -> MutexGuard<'_, bool> {
+            let mut is_over = self.is_over();
+            *is_over = true;
+            is_over
+        }
+
+        fn is_over(&self) -> MutexGuard<'_, bool> {
+            self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        fn leave(&self, told: Told) {
+            let mut is_over = self.is_over();
+            // With no file left to be broken off, the usual report is about to come.
+            while !*is_over && self.is_file && told.unfinished == 0 {
+                drop(is_over);
+                thread::sleep(Duration::from_millis(1));
+                is_over = self.is_over();
+            }
+            if *is_over {
+                return;
+            }
+            let mut json = self.head.clone();
+            let delivered = if self.is_file { "nothing" } else { "part" };
+            json["output"]["delivered"] = json!(delivered);
+            let of = json["input"]["frames"].take();
+            json["input"]["of"] = of;
+            json["input"]["frames"] = json!(self.heard.load(Relaxed));
+            add(
+                &mut json,
+                json!({
+                    "interrupted": told.signal,
+                    "seconds": self.started.elapsed().as_secs_f64(),
+                }),
+            );
+            let _ = print_json(&json, &self.output);
+            // Nothing is told after the last word.
+            std::mem::forget(is_over);
+        }
     }
 }
 

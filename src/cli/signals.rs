@@ -8,12 +8,35 @@ static GRACEFUL: AtomicBool = AtomicBool::new(false);
 /// It was told to.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// What has to be done before the process is ended.
-static BEFORE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+/// How the process was told to stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// The signal's name.
+    pub signal: &'static str,
+    /// Unfinished files that were removed. No other will get its name from now on.
+    pub unfinished: usize,
+}
 
-/// Has this done before the process is ended.
-pub(super) fn before_the_end(leave: fn()) {
+/// What has to be done before the process is ended.
+static BEFORE: std::sync::OnceLock<fn(Told)> = std::sync::OnceLock::new();
+
+/// Has this done before the process is ended, as far as it takes no longer than a second: who reads
+/// along, and does not read on, shall not hold up the end.
+pub(super) fn before_the_end(leave: fn(Told)) {
     let _ = BEFORE.set(leave);
+}
+
+/// Does what has to be done.
+#[cfg(unix)]
+fn leave(told: Told) {
+    if let Some(before) = BEFORE.get() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            before(told);
+            let _ = done.send(());
+        });
+        let _ = is_done.recv_timeout(std::time::Duration::from_secs(1));
+    }
 }
 
 /// From now on an interrupt, a request to end or the terminal's going away removes unfinished files
@@ -23,7 +46,7 @@ pub(super) fn before_the_end(leave: fn()) {
 pub(super) fn tidy_up_when_told_to_stop() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Signals;
-    use signal_hook::low_level::emulate_default_handler;
+    use signal_hook::low_level::{emulate_default_handler, signal_name};
 
     let mut told = vec![SIGINT, SIGTERM, SIGXFSZ];
     // Where it cannot be known, they are left alone.
@@ -40,10 +63,10 @@ pub(super) fn tidy_up_when_told_to_stop() {
                     ASKED.store(true, SeqCst);
                     continue;
                 }
-                if let Some(before) = BEFORE.get() {
-                    before();
-                }
-                crate::io::remove_parts();
+                leave(Told {
+                    signal: signal_name(signal).unwrap_or("a signal"),
+                    unfinished: crate::io::remove_parts(),
+                });
                 let _ = emulate_default_handler(signal);
             }
         });

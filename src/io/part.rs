@@ -20,15 +20,18 @@ fn parts() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
 const ENDING: &str = ".faltung-tmp";
 
 /// Removes every unfinished part of this process, for a program that is told to stop: it must end
-/// then, since whoever begins or finishes a part from now on waits for ever.
-pub fn remove_parts() {
+/// then, since whoever begins or finishes a part from now on waits for ever. Says how many there
+/// were.
+pub fn remove_parts() -> usize {
     let mut parts = parts();
+    let count = parts.len();
     for part in parts.drain(..) {
         // Nobody is left to be told.
         let _ = fs::remove_file(part);
     }
     // Whoever wants to begin or to finish another one waits until the process has ended.
     std::mem::forget(parts);
+    count
 }
 
 /// Removes the parts in a folder that killed processes have left behind, those of one target or of

@@ -233,32 +233,41 @@ impl Report<'_> {
 
     /// To programs: it is over.
     pub fn end(&self, summary: &Summary) {
-        let seconds = summary.elapsed.as_secs_f64();
-        self.print(|| {
-            json!({
-                "event": "summary",
-                "done": summary.done,
-                "skipped": summary.skipped,
-                "failed": summary.failed,
-                "not_begun": summary.left,
-                "clipped": summary.clipped,
-                "noise_resampled": summary.noise_resampled,
-                "noise_averaged": summary.noise_averaged,
-                "silent": summary.silent,
-                "seconds": summary.seconds,
-                "elapsed": seconds,
-                "times_real_time": summary.seconds / seconds.max(1e-9),
-                "files_per_second": summary.done as f64 / seconds.max(1e-9),
-            })
-        });
+        self.print(|| self::end(summary, None));
     }
 
-    /// A line in one piece; a reader who leaves early is no failure.
     fn print(&self, event: impl FnOnce() -> Value) {
         if self.json {
-            let line = format!("{}\n", event());
-            let mut out = io::stdout().lock();
-            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+            print(&event());
         }
     }
+}
+
+/// A line in one piece; a reader who leaves early is no failure.
+pub(super) fn print(event: &Value) {
+    let line = format!("{event}\n");
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+/// The last event; with the signal that brought the end, and how many files were being worked on.
+pub(super) fn end(summary: &Summary, interrupted: Option<(&str, usize)>) -> Value {
+    let seconds = summary.elapsed.as_secs_f64();
+    json!({
+        "event": "summary",
+        "interrupted": interrupted.map(|(signal, _)| signal),
+        "done": summary.done,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "broken_off": interrupted.map_or(0, |(_, files)| files),
+        "not_begun": summary.left,
+        "clipped": summary.clipped,
+        "noise_resampled": summary.noise_resampled,
+        "noise_averaged": summary.noise_averaged,
+        "silent": summary.silent,
+        "seconds": summary.seconds,
+        "elapsed": seconds,
+        "times_real_time": summary.seconds / seconds.max(1e-9),
+        "files_per_second": summary.done as f64 / seconds.max(1e-9),
+    })
 }

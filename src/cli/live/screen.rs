@@ -71,7 +71,7 @@ impl Screen {
     pub(super) fn take(inputs: SyncSender<Input>) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
-            before_the_end(leave);
+            before_the_end(|_| leave());
             let told = panic::take_hook();
             // The message is of use only where it can be read.
             panic::set_hook(Box::new(move |info| {

@@ -103,7 +103,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn book(&mut self, record: &Record) {
+    /// Counts what became of a file.
+    pub fn book(&mut self, record: &Record) {
         match &record.result {
             Ok(made) => {
                 let report = &made.done.report;
