@@ -1019,6 +1019,188 @@ fn manifest_and_list_go_to_folders_that_are_made_and_names_do_no_harm() {
     assert_eq!(lines(ran.stdout()).last().unwrap()["event"], "summary");
 }
 
+/// Names of files that are no text; other systems have none.
+#[cfg(target_os = "linux")]
+mod no_text {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn name(bytes: &[u8]) -> &Path {
+        Path::new(OsStr::from_bytes(bytes))
+    }
+
+    /// Three of which no two are to be told apart as text, and one that is what they look like.
+    const NAMES: [&[u8]; 4] = [
+        b"a\xfe.wav",
+        b"a\xff.wav",
+        b"d\xfd/a.wav",
+        "a\u{fffd}.wav".as_bytes(),
+    ];
+
+    fn corpus() -> Room {
+        let room = super::corpus();
+        fs::create_dir_all(room.0.join(name(b"x/d\xfd"))).unwrap();
+        for (seed, bytes) in NAMES.into_iter().enumerate() {
+            let sound = float(&[noise(seed as u64, 2000 + seed, 16)]);
+            fs::write(room.path("x").join(name(bytes)), sound.bytes()).unwrap();
+        }
+        room
+    }
+
+    /// The results as the system has them, with their lengths in frames.
+    fn found(room: &Room, folder: &str) -> BTreeMap<Vec<u8>, usize> {
+        let (mut folders, mut found) = (vec![room.path(folder)], BTreeMap::new());
+        while let Some(next) = folders.pop() {
+            for entry in fs::read_dir(next).unwrap() {
+                let path = entry.unwrap().path();
+                let below = path.strip_prefix(room.path(folder)).unwrap();
+                let below = below.as_os_str().as_bytes().to_vec();
+                match path.extension().and_then(OsStr::to_str) {
+                    None => folders.push(path),
+                    Some("wav") => {
+                        let frames = Wav::parse(&fs::read(&path).unwrap()).frames();
+                        assert!(found.insert(below, frames).is_none());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
+    fn expected() -> BTreeMap<Vec<u8>, usize> {
+        let pair = |(at, bytes): (usize, &&[u8])| (bytes.to_vec(), 2000 + at);
+        NAMES.iter().enumerate().map(pair).collect()
+    }
+
+    #[test]
+    fn names_that_are_no_text_keep_their_bytes() {
+        let room = corpus();
+        let line = "--ir synth:identity --length same -q";
+        room.faltung(&format!("batch x {line} --out folder --scp wav.scp"))
+            .ok();
+        assert_eq!(found(&room, "folder"), expected());
+        room.faltung(&format!("batch x/**/*.wav {line} --out pattern"))
+            .ok();
+        assert_eq!(found(&room, "pattern"), expected());
+        room.faltung(&format!(
+            "batch x/**/a?.wav x/*/a.wav {line} --out signs --guard --early 9ms"
+        ))
+        .ok();
+        assert_eq!(found(&room, "signs").len(), 8);
+        let early = room.path("signs").join(name(b"a\xff.early.wav"));
+        assert!(early.is_file());
+        // One by one, and by lists: each of these is the sound's own path.
+        let scp = fs::read(room.path("wav.scp")).unwrap();
+        let mut paths: Vec<u8> = Vec::new();
+        for line in scp.split_inclusive(|&byte| byte == b'\n') {
+            let blank = line.iter().position(|&byte| byte == b' ').unwrap();
+            assert!(
+                room.0
+                    .join(name(&line[blank + 1..line.len() - 1]))
+                    .is_file()
+            );
+            let path = String::from_utf8_lossy(&line[..blank]);
+            assert!(path.contains('\u{fffd}') || path == "d-a", "{path}");
+            paths.extend(&line[blank + 1..]);
+        }
+        assert_eq!(scp.split(|&byte| byte == b'\n').count(), 5);
+        room.faltung_fed(&format!("batch - {line} --out list"), &paths)
+            .ok();
+        let stems = ["folder/"].map(str::as_bytes);
+        let listed = expected().into_iter();
+        let listed = listed.map(|(bytes, frames)| ([stems[0], &bytes].concat(), frames));
+        assert_eq!(found(&room, "list"), listed.collect());
+        let ids: Vec<u8> = paths
+            .split_inclusive(|&byte| byte == b'\n')
+            .zip(1u8..)
+            .flat_map(|(path, id)| [&[b'0' + id, b' '], path].concat())
+            .collect();
+        room.bytes("ids.scp", &ids);
+        room.faltung(&format!("batch ids.scp {line} --out ids"))
+            .ok();
+        assert_eq!(results(&room, "ids"), ["1.wav", "2.wav", "3.wav", "4.wav"]);
+        room.bytes("wrong.scp", b"a\xff x/a.wav\n");
+        room.faltung(&format!("batch wrong.scp {line} --out no"))
+            .refused(&["wrong.scp, line 1", "a\\xff", "no id"]);
+        let mut command = Command::new(BINARY);
+        command.args(format!("batch --out one {line}").split_whitespace());
+        command.args(NAMES.map(|bytes| PathBuf::from("x").join(name(bytes))));
+        command.args(["--name", "{id}.{index}.wav"]);
+        room.run(command, "batch of four names", b"").ok();
+        assert_eq!(found(&room, "one").len(), 4);
+    }
+
+    #[test]
+    fn no_two_of_them_are_taken_for_one_another() {
+        let room = corpus();
+        let line = "batch x --ir synth:identity --out wet --length same --scp wav.scp --resume";
+        room.faltung(line).ok().says(&["4 done"]);
+        let shown = |line: &Value| line["out"].as_str().unwrap().to_owned();
+        let noted = manifest(&room, "wet/faltung.jsonl");
+        assert_eq!(
+            noted
+                .iter()
+                .filter(|line| shown(line) == "a\u{fffd}.wav")
+                .count(),
+            3
+        );
+        let digits: Vec<_> = noted
+            .iter()
+            .filter_map(|line| line["out_bytes"].as_str())
+            .collect();
+        let has = |digits: &[&str], bytes: &str| digits.contains(&bytes);
+        assert!(
+            has(&digits, "61ff2e776176") && has(&digits, "61fe2e776176"),
+            "{digits:?}"
+        );
+        assert_eq!(digits.len(), 3);
+        room.faltung(line).ok().says(&["0 done, 4 done before"]);
+        for bytes in NAMES {
+            // Of one size, so that nothing but the name tells them apart.
+            let path = room.path("wet").join(name(bytes));
+            fs::remove_file(&path).unwrap();
+            room.faltung(line)
+                .ok()
+                .says(&["result gone or changed: 1", "1 done, 3 done before"]);
+            fs::write(
+                room.path("x").join(name(bytes)),
+                float(&[noise(77, 3000, 16)]).bytes(),
+            )
+            .unwrap();
+            room.faltung(line)
+                .ok()
+                .says(&["input changed: 1", "1 done, 3 done before"]);
+        }
+        assert!(found(&room, "wet").values().all(|&frames| frames == 3000));
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_no_text_takes_results() {
+        let room = corpus();
+        let folder = OsString::from_vec(b"out\xff".to_vec());
+        let run = |words: &str, more: &[&OsStr]| {
+            let mut command = Command::new(BINARY);
+            command.args(words.split_whitespace()).args(more);
+            room.run(command, words, b"").ok();
+        };
+        run("batch x --ir synth:identity -q --out", &[&folder]);
+        let results = fs::read_dir(room.0.join(&folder)).unwrap();
+        assert!(results.count() >= 4);
+        // What the guard holds back goes beside the result, once it is too much for the memory.
+        room.wav("long.wav", &wav(I16, &[vec![0.75; 9_000_000]]));
+        let out = room.path("").join(&folder).join("long.wav");
+        run(
+            "render long.wav synth:identity --gain 6dB --guard -q",
+            &[out.as_os_str()],
+        );
+        assert!(out.is_file());
+    }
+}
+
 /// A corpus of which the second sound never comes, as nobody writes to that pipe.
 #[cfg(unix)]
 fn endless() -> Room {

@@ -82,6 +82,10 @@ impl<T: Sample> Sink<T> for AiffSink {
         &self.text
     }
 
+    fn path(&self) -> &Path {
+        self.medium.name()
+    }
+
     fn spec(&self) -> Spec {
         self.spec
     }

@@ -144,6 +144,10 @@ impl<T: Sample> Sink<T> for FlacSink {
         &self.text
     }
 
+    fn path(&self) -> &Path {
+        self.medium.name()
+    }
+
     fn spec(&self) -> Spec {
         self.spec
     }

@@ -53,6 +53,7 @@ mod vorbis;
 pub mod wav;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use crate::signal::{Sample, SampleRate};
@@ -229,6 +230,11 @@ pub trait Source<T: Sample> {
 pub trait Sink<T: Sample> {
     /// What messages call it: the file's name.
     fn name(&self) -> &str;
+
+    /// The same as the system has it.
+    fn path(&self) -> &Path {
+        Path::new(self.name())
+    }
 
     /// Rate, channels and format.
     fn spec(&self) -> Spec;

@@ -62,7 +62,10 @@ pub fn remove_stale_parts(folder: &Path, target_name: Option<&str>) -> usize {
 
 /// The beginning of a target's name; cut, so that a long name does not become too long.
 fn stem(name: &str) -> String {
-    name.chars().take(60).collect()
+    const MOST: usize = 180;
+    let fits = |(at, letter): &(usize, char)| at + letter.len_utf8() <= MOST;
+    let letters = name.char_indices().take(60).take_while(fits);
+    letters.map(|(_, letter)| letter).collect()
 }
 
 /// The beginning of the target's name, and the number of the process, that a part's name tells.

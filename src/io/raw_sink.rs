@@ -50,6 +50,10 @@ impl<T: Sample> Sink<T> for RawSink {
         &self.text
     }
 
+    fn path(&self) -> &Path {
+        self.medium.name()
+    }
+
     fn spec(&self) -> Spec {
         self.spec
     }

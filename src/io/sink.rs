@@ -194,6 +194,10 @@ impl<T: Sample> Sink<T> for FileSink {
         each!(self, sink => Sink::<T>::name(&**sink))
     }
 
+    fn path(&self) -> &Path {
+        each!(self, sink => Sink::<T>::path(&**sink))
+    }
+
     fn spec(&self) -> Spec {
         each!(self, sink => Sink::<T>::spec(&**sink))
     }

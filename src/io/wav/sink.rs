@@ -156,6 +156,10 @@ impl<T: Sample> Sink<T> for WavSink {
         &self.name
     }
 
+    fn path(&self) -> &Path {
+        self.medium.name()
+    }
+
     fn spec(&self) -> Spec {
         self.spec
     }

@@ -1,10 +1,11 @@
 //! The sounds of a batch: folders, patterns, files and lists become entries in one order.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::BatchError;
-use super::find::{self, with_slashes};
+use super::find;
 use super::list::{self, Line, ListKind};
 use super::name::{Parts, within};
 use crate::io::FileSource;
@@ -16,8 +17,8 @@ pub struct Corpus {
     roots: Vec<PathBuf>,
     entries: Vec<Entry>,
     /// Responses that lists name, each once.
-    irs: Vec<String>,
-    known: HashMap<String, u32>,
+    irs: Vec<PathBuf>,
+    known: HashMap<PathBuf, u32>,
     /// The lists themselves.
     lists: Vec<PathBuf>,
     notes: Vec<String>,
@@ -94,9 +95,8 @@ impl Corpus {
         list::read(name, kind, &mut |kind, line| {
             parts += u64::from(line.part);
             let there_is = |name: &Path| FileSource::file(name).exists();
-            let beside = |name: &str| {
-                let (here, there) = (Path::new(name), folder.join(name));
-                kind.knows_its_folder() && !there_is(here) && there_is(&there)
+            let beside = |name: &Path| {
+                kind.knows_its_folder() && !there_is(name) && there_is(&folder.join(name))
             };
             let root = if beside(&line.path) { there } else { here };
             let Line {
@@ -115,9 +115,9 @@ impl Corpus {
                 });
             }
             let ir = ir.map(|ir| {
-                let ir = match beside(&ir) {
-                    true => folder.join(ir).to_string_lossy().into_owned(),
-                    false => ir,
+                let ir = match beside(Path::new(&ir)) {
+                    true => folder.join(ir),
+                    false => ir.into(),
                 };
                 self.intern(ir)
             });
@@ -129,7 +129,7 @@ impl Corpus {
             let told = more.id.is_some() || more.ir.is_some() || more.out.is_some();
             self.entries.push(Entry {
                 root,
-                file: PathBuf::from(path).into(),
+                file: path.into(),
                 more: told.then(|| Box::new(more)),
             });
             Ok(())
@@ -176,7 +176,7 @@ impl Corpus {
         }) as u32
     }
 
-    fn intern(&mut self, ir: String) -> u32 {
+    fn intern(&mut self, ir: PathBuf) -> u32 {
         if let Some(&at) = self.known.get(&ir) {
             return at;
         }
@@ -192,7 +192,7 @@ impl Corpus {
     }
 
     /// Responses that lists name.
-    pub(super) fn irs(&self) -> &[String] {
+    pub(super) fn irs(&self) -> &[PathBuf] {
         &self.irs
     }
 
@@ -222,11 +222,11 @@ impl Corpus {
     }
 
     /// What its lots are drawn for: its id, or its path from the folder that was named.
-    pub(super) fn key(&self, at: usize) -> String {
+    pub(super) fn key(&self, at: usize) -> OsString {
         let entry = &self.entries[at];
-        match entry.more.as_ref().and_then(|more| more.id.as_ref()) {
-            Some(id) => id.to_string(),
-            None => with_slashes(self.below(at)),
+        match entry.more.as_ref().and_then(|more| more.id.as_deref()) {
+            Some(id) => id.into(),
+            None => find::slashed(self.below(at)),
         }
     }
 
@@ -247,20 +247,14 @@ impl Corpus {
         // What begins elsewhere has no place below the folder of the results.
         let below = |step: Component| matches!(step, Component::Normal(_) | Component::CurDir);
         let dir = match file.components().all(below) {
-            true => file.parent().map(with_slashes).unwrap_or_default(),
-            false => String::new(),
-        };
-        let text = |text: Option<&std::ffi::OsStr>| {
-            text.map(|text| text.to_string_lossy().into_owned())
-                .unwrap_or_default()
+            true => file.parent().unwrap_or(Path::new("")).into(),
+            false => OsString::new(),
         };
         Parts {
             dir,
-            stem: text(file.file_stem()),
-            ext: text(file.extension()),
-            ir: String::new(),
+            stem: file.file_stem().unwrap_or_default().to_owned(),
             id: self.key(entry),
-            index: 0,
+            ..Parts::default()
         }
     }
 }

@@ -285,12 +285,12 @@ impl Work {
                 let result = guarded(|| self.make(task, worker, &input, &out, order, desk));
                 let there = || self.batch.out.join(&out).symlink_metadata().is_ok();
                 kept = result.is_err() && !replace && there();
-                (result, with_slashes(&out))
+                (result, out)
             }
-            Err(error) => (Err(error.to_string()), String::new()),
+            Err(error) => (Err(error.to_string()), PathBuf::new()),
         };
         Record {
-            id: self.corpus.key(entry),
+            id: self.corpus.key(entry).to_string_lossy().into_owned(),
             input: input.to_string_lossy().into_owned(),
             ir: self.ir(task).called.clone(),
             out,
@@ -399,13 +399,17 @@ impl Work {
                 continue;
             }
             let out = self.out(task)?;
-            let id = self.scp_id(task)?;
-            lines.push(format!("{id} {}\n", self.batch.out.join(out).display()));
+            let (id, path) = (self.scp_id(task)?, self.batch.out.join(out));
+            let mut line = id;
+            line.push(b' ');
+            line.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            line.push(b'\n');
+            lines.push(line);
         }
         // As Kaldi sorts, by bytes.
         lines.sort_unstable();
         let mut part = PartFile::create(path, self.batch.earlier != Earlier::Keep)?;
-        part.write_all(lines.concat().as_bytes())?;
+        part.write_all(&lines.concat())?;
         Ok(part.finish()?)
     }
 }

@@ -1,7 +1,7 @@
 //! Choices by lot that a seed and a name settle for ever, here and in any other program.
 //!
 //! The state begins as the 64-bit FNV-1a hash (offset basis `0xcbf29ce484222325`, prime
-//! `0x100000001b3`) of the seed's eight bytes, lowest first, and the bytes of the name in UTF-8.
+//! `0x100000001b3`) of the seed's eight bytes, lowest first, and the bytes of the name, in UTF-8 where it is text.
 //! Each draw is a step of splitmix64:
 //!
 //! ```text
@@ -57,8 +57,8 @@ pub struct Draw {
 
 impl Draw {
     /// The lots of this name under this seed.
-    pub fn new(seed: u64, name: &str) -> Self {
-        let state = Fnv::new().with_number(seed).with(name.as_bytes()).value();
+    pub fn new(seed: u64, name: impl AsRef<[u8]>) -> Self {
+        let state = Fnv::new().with_number(seed).with(name.as_ref()).value();
         Self { state }
     }
 

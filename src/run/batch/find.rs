@@ -1,9 +1,12 @@
 //! Files of folders and patterns, in an order that depends on their names alone.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
+use glob::{MatchOptions, Pattern};
+use walkdir::WalkDir;
 
 use super::BatchError;
 use crate::io::{FileSource, ReadError};
@@ -90,8 +93,8 @@ fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
             folder: folder.to_owned(),
         });
     }
-    let wanted = |entry: &DirEntry| {
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+    let wanted = |entry: &walkdir::DirEntry| {
+        let hidden = is_hidden(entry.file_name());
         let folder = entry.file_type().is_dir();
         let left_out = folder && without.is_some() && Some(real(entry.path())) == without;
         entry.depth() == 0 || !(hidden || left_out)
@@ -141,25 +144,22 @@ fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
 }
 
 fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let paths = glob::glob_with(pattern, options).map_err(|error| BatchError::Pattern {
-        pattern: pattern.to_owned(),
-        why: error.msg.to_owned(),
-    })?;
     let without = without.map(real);
     // The part before the first sign is where the names begin.
     let plain = |step: &Component| !step.as_os_str().to_str().is_some_and(has_signs);
-    let root: PathBuf = Path::new(pattern).components().take_while(plain).collect();
+    let steps = || Path::new(pattern).components();
+    let root: PathBuf = steps().take_while(plain).collect();
+    let rest = steps().skip_while(plain);
+    let rest: Vec<Step> = rest
+        .map(|step| Step::of(pattern, step))
+        .collect::<Result<_, _>>()?;
+    let mut paths = Vec::new();
+    follow(&root, &rest, &mut paths)?;
+    // A file may fit in more than one way.
+    paths.sort_unstable();
+    paths.dedup();
     let (mut files, mut results) = (Vec::new(), false);
     for path in paths {
-        let path = path.map_err(|error| BatchError::Walk {
-            file: error.path().to_owned(),
-            why: error.error().to_string(),
-        })?;
         let ours = without
             .as_ref()
             .is_some_and(|without| real(&path).starts_with(without));
@@ -181,6 +181,95 @@ fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
         root,
         files,
         left_out: Vec::new(),
+    })
+}
+
+/// A part of a pattern between two slashes.
+enum Step {
+    /// Without signs.
+    Plain(OsString),
+    /// Any name that fits.
+    Fitting(Pattern),
+    /// `**`: this folder and all below.
+    Deep,
+}
+
+impl Step {
+    fn of(pattern: &str, step: Component) -> Result<Self, BatchError> {
+        let name = step.as_os_str();
+        match name.to_str().filter(|text| has_signs(text)) {
+            None => Ok(Self::Plain(name.to_owned())),
+            Some("**") => Ok(Self::Deep),
+            Some(text) => Pattern::new(text).map(Self::Fitting).map_err(|error| {
+                let (pattern, why) = (pattern.to_owned(), error.msg.to_owned());
+                BatchError::Pattern { pattern, why }
+            }),
+        }
+    }
+}
+
+/// What the steps lead to from a folder. Names of any bytes fit `*` and `?`.
+fn follow(from: &Path, steps: &[Step], found: &mut Vec<PathBuf>) -> Result<(), BatchError> {
+    let signs = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let Some((first, rest)) = steps.split_first() else {
+        found.push(from.to_owned());
+        return Ok(());
+    };
+    let entries = match first {
+        Step::Plain(name) => {
+            let path = from.join(name);
+            return match path.symlink_metadata() {
+                Ok(_) => follow(&path, rest, found),
+                Err(_) => Ok(()),
+            };
+        }
+        _ => entries(from)?,
+    };
+    if matches!(first, Step::Deep) && !rest.is_empty() {
+        follow(from, rest, found)?;
+    }
+    for entry in entries {
+        let path = match from == Path::new(".") {
+            true => PathBuf::from(entry.file_name()),
+            false => entry.path(),
+        };
+        let name = entry.file_name();
+        let is_folder = || path.is_dir();
+        match first {
+            Step::Fitting(pattern) if pattern.matches_with(&name.to_string_lossy(), signs) => {
+                if rest.is_empty() || is_folder() {
+                    follow(&path, rest, found)?;
+                }
+            }
+            // A link to a folder may lead back to where it lies.
+            Step::Deep
+                if !is_hidden(&name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) =>
+            {
+                follow(&path, steps, found)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What lies in a folder; nothing in what is none.
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, BatchError> {
+    let here = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    let read = fs::read_dir(here).and_then(Iterator::collect);
+    read.or_else(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Vec::new()),
+        _ => Err(BatchError::Walk {
+            file: folder.to_owned(),
+            why: format!("cannot be read: {error}"),
+        }),
     })
 }
 
@@ -213,6 +302,10 @@ fn has_signs(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
 fn is_part(name: &OsStr) -> bool {
     name.as_encoded_bytes().ends_with(PART.as_bytes())
 }
@@ -226,19 +319,22 @@ fn is_sound(path: &Path) -> bool {
     })
 }
 
-/// A path as it is written here and everywhere: with `/` between its steps.
-pub(super) fn with_slashes(path: &Path) -> String {
-    let text = path.to_string_lossy();
+/// A path as it is written here and everywhere: with `/` between its steps. What is no text is kept
+/// where `/` is what the system writes.
+pub(super) fn slashed(path: &Path) -> OsString {
     match std::path::MAIN_SEPARATOR {
-        '/' => text.into_owned(),
-        separator => text.replace(separator, "/"),
+        '/' => path.into(),
+        separator => path.to_string_lossy().replace(separator, "/").into(),
     }
+}
+
+/// The same for people and for programs that read text.
+pub(super) fn with_slashes(path: &Path) -> String {
+    slashed(path).to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

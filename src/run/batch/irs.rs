@@ -57,8 +57,8 @@ impl Irs {
     }
 
     /// Adds what an entry of a list names; whether it is there, that entry will tell.
-    pub(super) fn add_named(&mut self, name: &str) -> Result<u32, BatchError> {
-        let origin = Origin::new(Path::new(name))?;
+    pub(super) fn add_named(&mut self, name: &Path) -> Result<u32, BatchError> {
+        let origin = Origin::new(name)?;
         self.all.push(Ir::new(origin, None)?);
         Ok(self.all.len() as u32 - 1)
     }

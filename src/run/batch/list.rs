@@ -1,8 +1,10 @@
 //! Lists of sounds: Kaldi's `wav.scp`, JSON lines, CSV, and one name per line.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -49,7 +51,7 @@ impl ListKind {
 pub(super) struct Line {
     /// Counted from 1.
     pub number: u64,
-    pub path: String,
+    pub path: PathBuf,
     pub id: Option<String>,
     pub ir: Option<String>,
     pub out: Option<String>,
@@ -71,15 +73,24 @@ pub(super) fn read(
         (name.display().to_string(), fs::read(name))
     };
     let bytes = bytes.map_err(|error| ReadError::from_io(&called, error))?;
-    let text = String::from_utf8(bytes).map_err(|error| BatchError::WholeList {
-        list: called.clone(),
-        why: format!(
-            "is no text in UTF-8 (byte {}), so no list",
-            error.utf8_error().valid_up_to()
-        ),
-    })?;
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let kind = kind.or_else(|| ListKind::of(name));
+            return match kind.unwrap_or_else(|| guess(&String::from_utf8_lossy(&bytes))) {
+                kind @ (ListKind::Scp | ListKind::Paths) => bare(&bytes, kind, &called, take),
+                _ => Err(BatchError::WholeList {
+                    list: called,
+                    why: format!(
+                        "is no text in UTF-8 (byte {}), so no list",
+                        error.valid_up_to()
+                    ),
+                }),
+            };
+        }
+    };
     // What editors on Windows put before it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let untold = kind.is_none();
     let kind = kind
         .or_else(|| ListKind::of(name))
@@ -123,7 +134,7 @@ pub(super) fn read(
                         .and_then(|value| json(number, &value)),
                     _ => Ok(Line {
                         number,
-                        path: text.to_owned(),
+                        path: text.into(),
                         ..Line::default()
                     }),
                 };
@@ -132,6 +143,61 @@ pub(super) fn read(
             Ok(())
         }
     }
+}
+
+/// A list of paths, with ids or not, of which some are no text.
+fn bare(
+    bytes: &[u8],
+    kind: ListKind,
+    list: &str,
+    take: &mut dyn FnMut(ListKind, Line) -> Result<(), BatchError>,
+) -> Result<(), BatchError> {
+    for (number, bytes) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
+        let bytes = bytes.trim_ascii();
+        let line = match (kind, str::from_utf8(bytes)) {
+            _ if bytes.is_empty() => continue,
+            (ListKind::Scp, Ok(text)) => scp(number, text),
+            (ListKind::Scp, Err(_)) => {
+                let blank = bytes.iter().position(u8::is_ascii_whitespace);
+                let (id, rest) = bytes.split_at(blank.unwrap_or(0));
+                let line = scp(number, &String::from_utf8_lossy(bytes));
+                line.and_then(|line| match str::from_utf8(id) {
+                    Ok(_) => Ok(Line {
+                        path: path(rest.trim_ascii()),
+                        ..line
+                    }),
+                    Err(_) => Err(format!(
+                        "`{}` is no text in UTF-8, so no id",
+                        id.escape_ascii()
+                    )),
+                })
+            }
+            _ => Ok(Line {
+                number,
+                path: path(bytes),
+                ..Line::default()
+            }),
+        };
+        let line = line.map_err(|why| BatchError::List {
+            list: list.to_owned(),
+            line: number,
+            why,
+        })?;
+        take(kind, line)?;
+    }
+    Ok(())
+}
+
+/// A path as it is written in a list, whatever its bytes.
+#[cfg(unix)]
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
+    <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes).into()
+}
+
+/// Elsewhere paths are text.
+#[cfg(not(unix))]
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
+    String::from_utf8_lossy(bytes).into_owned().into()
 }
 
 /// What a list without a telling name is.
@@ -165,7 +231,7 @@ fn scp(number: u64, text: &str) -> Result<Line, String> {
     }
     Ok(Line {
         number,
-        path: path.to_owned(),
+        path: path.into(),
         id: Some(id.to_owned()),
         ..Line::default()
     })
@@ -196,7 +262,7 @@ fn json(number: u64, value: &Value) -> Result<Line, String> {
     let offset = object.get("offset").and_then(Value::as_f64);
     Ok(Line {
         number,
-        path,
+        path: path.into(),
         id: text("id")?,
         ir: text("ir")?,
         out: text("out")?,
@@ -245,7 +311,7 @@ fn csv(
         })?;
         take(Line {
             number,
-            path,
+            path: path.into(),
             id: cell(id),
             ir: cell(ir),
             out: cell(out),
@@ -263,8 +329,8 @@ mod tests {
     fn a_line_of_kaldi_is_an_id_and_a_path_with_its_blanks() {
         let line = scp(3, "utt-1   /data/my file.wav").unwrap();
         assert_eq!(
-            (line.id.as_deref(), line.path.as_str(), line.number),
-            (Some("utt-1"), "/data/my file.wav", 3)
+            (line.id.as_deref(), line.path.to_str(), line.number),
+            (Some("utt-1"), Some("/data/my file.wav"), 3)
         );
         let error = scp(1, "utt-2 sph2pipe -f wav a.sph |").unwrap_err();
         assert!(
@@ -280,8 +346,8 @@ mod tests {
             let value = serde_json::json!({ key: "a.wav", "id": 7, "duration": 2.5 });
             let line = json(1, &value).unwrap();
             assert_eq!(
-                (line.path.as_str(), line.id.as_deref()),
-                ("a.wav", Some("7"))
+                (line.path.to_str(), line.id.as_deref()),
+                (Some("a.wav"), Some("7"))
             );
             assert!(!line.part);
         }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::BatchError;
 use super::draw::Fnv;
+use super::find::{slashed, with_slashes};
 use super::stamp::Key;
 use crate::run::augment::{Done, Noise};
 use crate::signal::SampleRate;
@@ -18,14 +19,14 @@ use crate::signal::SampleRate;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Its id, or its path from the folder that was named.
+    /// Its id, or its path from the folder that was named; for people, where that is no text.
     pub id: String,
-    /// Path of the sound.
+    /// Path of the sound, for people.
     pub input: String,
     /// Its response, as it was given or found.
     pub ir: String,
     /// The result's path from the folder of the results.
-    pub out: String,
+    pub out: PathBuf,
     /// What was made, or why it was not.
     pub result: Result<Box<Made>, String>,
     /// Time taken.
@@ -80,17 +81,21 @@ fn finite(value: f64) -> Option<f64> {
 impl Record {
     /// As it stands in the manifest.
     pub fn json(&self) -> Value {
+        let out = slashed(&self.out);
         let mut json = match &self.result {
             Err(why) => json!({
                 "id": self.id,
                 "status": "error",
                 "input": self.input,
                 "ir": self.ir,
-                "out": self.out,
+                "out": out.to_string_lossy(),
                 "error": why,
             }),
             Ok(made) => self.made(made),
         };
+        if out.to_str().is_none() {
+            json["out_bytes"] = json!(hex(out.as_encoded_bytes()));
+        }
         if self.kept {
             json["kept"] = json!(true);
         }
@@ -108,7 +113,7 @@ impl Record {
             "status": "ok",
             "input": self.input,
             "ir": self.ir,
-            "out": self.out,
+            "out": with_slashes(&self.out),
             "rate": report.rate.hz(),
             "channels_in": made.inputs,
             "channels": made.outputs,
@@ -240,19 +245,36 @@ impl Past {
         }
     }
 
-    pub fn of(&self, out: &str) -> Option<&Before> {
-        self.last.get(&hash(out))
+    pub fn of(&self, out: impl AsRef<Path>) -> Option<&Before> {
+        let out = slashed(out.as_ref());
+        self.last.get(&hash(out.as_encoded_bytes()))
     }
 }
 
-fn hash(out: &str) -> u64 {
-    Fnv::new().with(out.as_bytes()).value()
+fn hash(out: &[u8]) -> u64 {
+    Fnv::new().with(out).value()
+}
+
+/// The bytes of a name that is no text.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    pairs.iter().map(byte).collect()
 }
 
 /// The hash of a result's name, what is told of it, and how many were left then.
 fn parse(line: &[u8]) -> Option<(u64, Before, Option<u64>)> {
     let json: Value = serde_json::from_slice(line).ok()?;
-    let out = hash(json["out"].as_str()?);
+    let out = match &json["out_bytes"] {
+        Value::String(bytes) => hash(&from_hex(bytes)?),
+        _ => hash(json["out"].as_str()?.as_bytes()),
+    };
     let before = Before {
         key: Key::parse(json["key"].as_str()?)?,
         this_version: json["version"].as_str() == Some(VERSION),
@@ -328,7 +350,6 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! What results are called: a template with the parts of the input's name.
 
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
 
 use super::BatchError;
 use crate::io::Container;
@@ -35,11 +36,11 @@ const KNOWN: [(&str, Piece); 6] = [
 /// What stands for the words in braces.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parts {
-    pub dir: String,
-    pub stem: String,
+    pub dir: OsString,
+    pub stem: OsString,
     pub ext: String,
     pub ir: String,
-    pub id: String,
+    pub id: OsString,
     pub index: u64,
 }
 
@@ -96,16 +97,16 @@ impl Template {
 
     /// The name of a result, relative to the folder of all.
     pub(super) fn fill(&self, parts: &Parts) -> Result<PathBuf, BatchError> {
-        let mut name = String::new();
+        let mut name = OsString::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => name.push_str(text),
-                Piece::Dir => name.push_str(&parts.dir),
-                Piece::Stem => name.push_str(&parts.stem),
-                Piece::Ext => name.push_str(&parts.ext),
-                Piece::Ir => name.push_str(&parts.ir),
-                Piece::Id => name.push_str(&parts.id),
-                Piece::Index => name.push_str(&format!("{:06}", parts.index)),
+                Piece::Text(text) => name.push(text),
+                Piece::Dir => name.push(&parts.dir),
+                Piece::Stem => name.push(&parts.stem),
+                Piece::Ext => name.push(&parts.ext),
+                Piece::Ir => name.push(&parts.ir),
+                Piece::Id => name.push(&parts.id),
+                Piece::Index => name.push(format!("{:06}", parts.index)),
             }
         }
         within(&name).map_err(|why| BatchError::Template {
@@ -116,19 +117,25 @@ impl Template {
 }
 
 /// A name below a folder; an empty folder's name between two slashes is left out.
-pub(super) fn within(name: &str) -> Result<PathBuf, String> {
-    let steps = name
-        .split('/')
-        .filter(|step| !step.is_empty() && *step != ".");
+pub(super) fn within(name: impl AsRef<OsStr>) -> Result<PathBuf, String> {
+    let name = name.as_ref();
+    let bytes = name.as_encoded_bytes();
+    let refuse = |why: &str| Err(format!("`{}` {why}", name.display()));
     let mut path = PathBuf::new();
-    for step in steps {
-        if step == ".." || step.contains('\0') {
-            return Err(format!("`{name}` leads out of the folder of the results"));
+    for step in Path::new(name).components() {
+        match step {
+            Component::Normal(step) => path.push(step),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                return refuse("leads out of the folder of the results");
+            }
         }
-        path.push(step);
     }
-    if path.as_os_str().is_empty() || name.ends_with('/') {
-        return Err(format!("`{name}` is no name of a file"));
+    if bytes.contains(&0) {
+        return refuse("leads out of the folder of the results");
+    }
+    if path.as_os_str().is_empty() || bytes.ends_with(b"/") {
+        return refuse("is no name of a file");
     }
     Ok(path)
 }
@@ -160,7 +167,7 @@ mod tests {
             PathBuf::from("x000012-utt-1")
         );
         let flat = Parts {
-            dir: String::new(),
+            dir: OsString::new(),
             ..parts()
         };
         assert_eq!(filled("{dir}/{stem}.{ext}", &flat), PathBuf::from("a.wav"));

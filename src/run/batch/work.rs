@@ -2,13 +2,15 @@
 //! anything is done.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::draw::{Draw, Fnv};
-use super::find::{self, with_slashes};
+use super::find;
 use super::irs::{Ir, Irs};
+use super::list;
 use super::manifest::{Before, Past, VERSION, is_manifest};
 use super::name::{Parts, Template, within};
 use super::stamp::{self, Key};
@@ -153,14 +155,14 @@ impl Batch {
 
 /// Whether a list of results may be written here: nothing is there, or one of this folder's.
 fn is_earlier_list(scp: &Path, out: &Path) -> bool {
-    let mut line = String::new();
+    let mut line = Vec::new();
     let Ok(file) = fs::File::open(scp) else {
         return true;
     };
-    let read = BufReader::new(file.take(1 << 16)).read_line(&mut line);
-    let entry = line.trim_end().split_once(' ');
-    let ours =
-        entry.is_some_and(|(_, path)| find::real(Path::new(path)).starts_with(find::real(out)));
+    let read = BufReader::new(file.take(1 << 16)).read_until(b'\n', &mut line);
+    let blank = line.iter().position(|&byte| byte == b' ');
+    let path = blank.map(|blank| list::path(line[blank + 1..].trim_ascii_end()));
+    let ours = path.is_some_and(|path| find::real(&path).starts_with(find::real(out)));
     read.is_ok() && (line.is_empty() || ours)
 }
 
@@ -252,7 +254,7 @@ impl Work {
                 }
                 (None, Pick::Random) => {
                     let key = self.corpus.key(entry);
-                    let ir = Draw::new(self.batch.seed, &key).below(given) as u32;
+                    let ir = Draw::new(self.batch.seed, key.as_encoded_bytes()).below(given) as u32;
                     ir..ir + 1
                 }
             };
@@ -288,14 +290,14 @@ impl Work {
             return Err(BatchError::TwoLines { out, scp });
         }
         let id = self.scp_id(task)?;
-        let hash = Fnv::new().with_text(&id).value();
+        let hash = Fnv::new().with(&id).value();
         if let Some(other) = ids.insert(hash, task)
             && self.scp_id(other)? == id
         {
             return Err(BatchError::SameId {
                 one: self.called(other),
                 other: self.called(task),
-                id,
+                id: String::from_utf8_lossy(&id).into_owned(),
                 scp,
             });
         }
@@ -303,13 +305,27 @@ impl Work {
     }
 
     /// The result's id in Kaldi's list: the sound's own, without blanks, or by the result's name.
-    pub(super) fn scp_id(&self, task: Task) -> Result<String, BatchError> {
+    pub(super) fn scp_id(&self, task: Task) -> Result<Vec<u8>, BatchError> {
         let entry = task.entry as usize;
         let id = match self.corpus.has_id(entry) && self.batch.pick != Pick::All {
             true => self.corpus.key(entry),
-            false => with_slashes(&self.out(task)?.with_extension("")).replace('/', "-"),
+            false => {
+                let out = self.out(task)?.with_extension("");
+                let steps: Vec<_> = out.iter().collect();
+                steps.join(OsStr::new("-"))
+            }
         };
-        Ok(id.replace(char::is_whitespace, "_"))
+        let without_blank = |byte: &u8| {
+            if byte.is_ascii_whitespace() {
+                b'_'
+            } else {
+                *byte
+            }
+        };
+        Ok(match id.to_str() {
+            Some(id) => id.replace(char::is_whitespace, "_").into_bytes(),
+            None => id.as_encoded_bytes().iter().map(without_blank).collect(),
+        })
     }
 
     /// Refuses a manifest or a list of results that would be one file with another of them.
@@ -436,7 +452,7 @@ impl Work {
         for at in 0..self.tasks.len() {
             let task = self.tasks[at];
             let Ok(out) = self.out(task) else { continue };
-            let Some(before) = past.of(&with_slashes(&out)) else {
+            let Some(before) = past.of(&out) else {
                 self.todo.push(at as u32);
                 let there = self.batch.out.join(out);
                 if there.symlink_metadata().is_ok() {
@@ -525,10 +541,11 @@ impl Work {
     /// The name of the early part beside a result.
     pub(super) fn early(&self, out: &Path) -> Option<PathBuf> {
         self.batch.how.early?;
-        let extension = match out.extension() {
-            Some(extension) => format!("early.{}", extension.to_string_lossy()),
-            None => "early".to_owned(),
-        };
+        let mut extension = OsString::from("early");
+        if let Some(old) = out.extension() {
+            extension.push(".");
+            extension.push(old);
+        }
         Some(out.with_extension(extension))
     }
 
@@ -537,9 +554,10 @@ impl Work {
         let range = self.batch.noise.as_ref()?;
         let mut key = self.corpus.key(task.entry as usize);
         if self.batch.pick == Pick::All {
-            key = format!("{key}\t{}", self.ir(task).word);
+            key.push("\t");
+            key.push(&self.ir(task).word);
         }
-        let mut draw = Draw::new(self.batch.seed, &key);
+        let mut draw = Draw::new(self.batch.seed, key.as_encoded_bytes());
         // The response's.
         draw.bits();
         let at = draw.below(range.files.len());

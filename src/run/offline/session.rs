@@ -1,6 +1,5 @@
 //! A source and a convolver, ready to run, and their way to the end.
 
-use std::path::Path;
 use std::time::Instant;
 
 use super::delivery::{Delivery, Wet};
@@ -249,7 +248,7 @@ impl<T: Sample, S: Source<T>> Session<T, S> {
         let mut guard_db = 0.0;
         let frames_in = if self.options.guard {
             let near = match sink.can_take_back() {
-                true => Path::new(sink.name()).to_owned(),
+                true => sink.path().to_owned(),
                 false => std::env::temp_dir().join("faltung"),
             };
             let mut spool = Spool::beside(&near, sink.spec())?;
