@@ -1201,6 +1201,59 @@ mod no_text {
     }
 }
 
+#[test]
+fn an_older_result_of_a_file_that_fails_stays_and_is_told_of() {
+    let room = corpus();
+    let line = "batch in --ir irs --out wet --early 9ms";
+    room.faltung(line).ok();
+    let before = bytes(&room, "wet/anna/a.wav");
+    fs::remove_file(room.path("wet/ben/a.wav")).unwrap();
+    fs::remove_file(room.path("wet/ben/a.early.wav")).unwrap();
+    fs::remove_file(room.path("wet/z.wav")).unwrap();
+    for name in ["in/anna/a.wav", "in/ben/a.wav", "in/z.wav"] {
+        room.bytes(name, b"RIFF");
+    }
+    let older = |expected: &[(&str, bool)]| {
+        let lines = manifest(&room, "wet/faltung.jsonl").into_iter();
+        let failed = lines.filter(|line| line["status"] == "error");
+        let failed: BTreeMap<_, _> = failed
+            .map(|line| {
+                (
+                    line["out"].as_str().unwrap().to_owned(),
+                    line["older"].as_bool(),
+                )
+            })
+            .collect();
+        let expected = expected
+            .iter()
+            .map(|&(out, older)| (out.to_owned(), Some(older)));
+        assert_eq!(failed, expected.collect());
+    };
+    let note = "note: 2 files that failed have an older result, which stays as it was";
+    let three = [("anna/a.wav", true), ("ben/a.wav", false), ("z.wav", true)];
+    for how in ["-y", "--resume"] {
+        let ran = room.faltung(&format!("{line} {how} --json"));
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        ran.says(&["3 failed", note]);
+        older(&three);
+        let events = lines(ran.stdout());
+        assert_eq!(events.last().unwrap()["older"], 2);
+        assert_eq!(bytes(&room, "wet/anna/a.wav"), before);
+        assert!(!room.path("wet/ben/a.wav").exists());
+    }
+    // A result that was not to be replaced is an older one, too.
+    fs::remove_file(room.path("wet/faltung.jsonl")).unwrap();
+    room.wav("in/z.wav", &float(&[noise(9, FRAMES, 16)]));
+    room.faltung("batch in/z.wav --ir irs --out wet --early 9ms")
+        .refused_in_the_end(&["1 of 1 failed"])
+        .says(&["1 of 1 failed"]);
+    older(&[("z.wav", true)]);
+    // Nothing is said where nothing is there.
+    let ran = room.faltung("batch in --ir irs --out new");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(!ran.err.contains("older result"), "{}", ran.err);
+}
+
 /// A corpus of which the second sound never comes, as nobody writes to that pipe.
 #[cfg(unix)]
 fn endless() -> Room {

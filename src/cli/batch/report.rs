@@ -168,6 +168,12 @@ impl Report<'_> {
             ),
             (summary.silent, "is", "are", "silent, so no noise was added"),
             (
+                summary.older,
+                "file that failed has",
+                "files that failed have",
+                "an older result, which stays as it was",
+            ),
+            (
                 summary.stale,
                 "unfinished file",
                 "unfinished files",
@@ -259,6 +265,7 @@ pub(super) fn end(summary: &Summary, interrupted: Option<(&str, usize)>) -> Valu
         "done": summary.done,
         "skipped": summary.skipped,
         "failed": summary.failed,
+        "older": summary.older,
         "broken_off": interrupted.map_or(0, |(_, files)| files),
         "not_begun": summary.left,
         "clipped": summary.clipped,

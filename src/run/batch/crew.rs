@@ -75,6 +75,8 @@ pub struct Summary {
     pub skipped: usize,
     /// Files that could not be done.
     pub failed: usize,
+    /// Of the files that could not be done, those of whose name a result is there, from before.
+    pub older: usize,
     /// Files that were not begun, because another failed.
     pub left: usize,
     /// Results with clipped samples.
@@ -120,6 +122,7 @@ impl Summary {
             }
             Err(why) => {
                 self.failed += 1;
+                self.older += usize::from(record.older);
                 if self.failures.len() < NAMED {
                     self.failures.push(Failed {
                         input: record.input.clone(),
@@ -278,13 +281,14 @@ impl Work {
         let entry = task.entry as usize;
         let input = self.corpus.path(entry);
         let (key, noise) = self.key(task);
-        let mut kept = false;
+        let mut older = false;
         let (result, out) = match self.out(task) {
             Ok(out) => {
                 let order = (noise, replace);
                 let result = guarded(|| self.make(task, worker, &input, &out, order, desk));
-                let there = || self.batch.out.join(&out).symlink_metadata().is_ok();
-                kept = result.is_err() && !replace && there();
+                let is_there = |name: &Path| self.batch.out.join(name).symlink_metadata().is_ok();
+                older = result.is_err()
+                    && (is_there(&out) || self.early(&out).is_some_and(|early| is_there(&early)));
                 (result, out)
             }
             Err(error) => (Err(error.to_string()), PathBuf::new()),
@@ -297,7 +301,8 @@ impl Work {
             result: result.map(Box::new),
             elapsed: started.elapsed(),
             key: key.text(),
-            kept,
+            kept: older && !replace,
+            older,
         }
     }
 

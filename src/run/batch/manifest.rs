@@ -35,6 +35,8 @@ pub struct Record {
     pub key: String,
     /// It failed where a file lies that was not to be replaced.
     pub kept: bool,
+    /// It failed, and a file of its name is there all the same, from before.
+    pub older: bool,
 }
 
 /// A result.
@@ -90,6 +92,7 @@ impl Record {
                 "ir": self.ir,
                 "out": out.to_string_lossy(),
                 "error": why,
+                "older": self.older,
             }),
             Ok(made) => self.made(made),
         };
@@ -373,6 +376,7 @@ mod tests {
             elapsed: Duration::ZERO,
             key: key.text(),
             kept: false,
+            older: false,
         };
         record.json()
     }
