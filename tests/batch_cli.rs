@@ -1381,32 +1381,12 @@ const PINNED: [(&str, &str); 5] = [
 ];
 
 #[cfg(unix)]
-mod terminal {
-    use std::fs::File;
-    use std::io::Read;
-    use std::os::unix::ffi::OsStrExt;
-    use std::process::{Command, Stdio};
-
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{Winsize, tcsetwinsize};
-
+mod on_a_terminal {
     use super::*;
 
     /// Runs the binary with a terminal for its standard error output; what it drew there.
     fn drawn(room: &Room, line: &str) -> String {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let size = Winsize {
-            ws_row: 40,
-            ws_col: 100,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&master, size).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let name = std::ffi::OsStr::from_bytes(name.as_bytes());
-        let terminal = File::options().read(true).write(true).open(name).unwrap();
+        let (mut screen, terminal) = terminal::open();
         let mut command = Command::new(BINARY);
         command
             .args(line.split_whitespace())
@@ -1417,9 +1397,9 @@ mod terminal {
             .stderr(terminal);
         let mut child = command.spawn().unwrap();
         drop(command);
-        let (mut master, mut text, mut bytes) = (File::from(master), Vec::new(), [0; 4096]);
+        let (mut text, mut bytes) = (Vec::new(), [0; 4096]);
         // An error is the terminal's end.
-        while let Ok(count @ 1..) = master.read(&mut bytes) {
+        while let Ok(count @ 1..) = screen.read(&mut bytes) {
             text.extend(&bytes[..count]);
         }
         assert!(child.wait().unwrap().success());

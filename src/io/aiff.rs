@@ -5,9 +5,9 @@ use std::path::Path;
 
 use aifc::{AifcWriteInfo, AifcWriter, FileFormat};
 
-use super::medium::Medium;
+use super::medium::{Medium, usual_answers};
 use super::pcm::{self, Encoder};
-use super::{Levels, SampleFormat, Sink, Spec, Tags, WriteError};
+use super::{SampleFormat, Sink, Spec, Tags, WriteError};
 use crate::signal::Sample;
 
 /// Bytes of the two numbers that stand between the length of the sample chunk and the samples.
@@ -78,21 +78,7 @@ impl AiffSink {
 }
 
 impl<T: Sample> Sink<T> for AiffSink {
-    fn name(&self) -> &str {
-        &self.text
-    }
-
-    fn path(&self) -> &Path {
-        self.medium.name()
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn can_take_back(&self) -> bool {
-        self.medium.can_take_back()
-    }
+    usual_answers!();
 
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError> {
         self.encoder.encode(block, &mut self.bytes);
@@ -102,14 +88,6 @@ impl<T: Sample> Sink<T> for AiffSink {
         self.medium.write_all(&self.bytes)?;
         self.written = written;
         Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
-        self.medium.flush()
-    }
-
-    fn levels(&self) -> Levels {
-        self.encoder.levels
     }
 
     fn finish(mut self) -> Result<(), WriteError> {

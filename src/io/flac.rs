@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flac_codec::encode::{FlacStreamWriter, Options};
 use flac_codec::metadata::{BlockList, Padding, Streaminfo, VorbisComment, write_blocks};
 
-use super::medium::Medium;
+use super::medium::{Medium, usual_answers};
 use super::pcm::Encoder;
-use super::{Container, Levels, SampleFormat, Sink, Spec, Tags, WriteError, vorbis};
+use super::{Container, SampleFormat, Sink, Spec, Tags, WriteError, vorbis};
 use crate::signal::Sample;
 
 /// Frames (of samples) that are coded together.
@@ -140,21 +140,7 @@ impl FlacSink {
 }
 
 impl<T: Sample> Sink<T> for FlacSink {
-    fn name(&self) -> &str {
-        &self.text
-    }
-
-    fn path(&self) -> &Path {
-        self.medium.name()
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn can_take_back(&self) -> bool {
-        self.medium.can_take_back()
-    }
+    usual_answers!();
 
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError> {
         self.encoder.encode(block, &mut self.bytes);
@@ -181,14 +167,6 @@ impl<T: Sample> Sink<T> for FlacSink {
         }
         self.digest.consume(bytes);
         self.code(false)
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
-        self.medium.flush()
-    }
-
-    fn levels(&self) -> Levels {
-        self.encoder.levels
     }
 
     fn finish(mut self) -> Result<(), WriteError> {

@@ -149,3 +149,34 @@ impl Medium {
         Ok(())
     }
 }
+
+/// What all sinks answer alike that have a `text` for messages, a `spec`, a `medium` and an
+/// `encoder`.
+macro_rules! usual_answers {
+    () => {
+        fn name(&self) -> &str {
+            &self.text
+        }
+
+        fn path(&self) -> &std::path::Path {
+            self.medium.name()
+        }
+
+        fn spec(&self) -> $crate::io::Spec {
+            self.spec
+        }
+
+        fn can_take_back(&self) -> bool {
+            self.medium.can_take_back()
+        }
+
+        fn flush(&mut self) -> Result<(), $crate::io::WriteError> {
+            self.medium.flush()
+        }
+
+        fn levels(&self) -> $crate::io::Levels {
+            self.encoder.levels
+        }
+    };
+}
+pub(super) use usual_answers;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::medium::Medium;
+use super::medium::{Medium, usual_answers};
 use super::pcm::Encoder;
-use super::{Levels, Sink, Spec, WriteError, raw};
+use super::{Sink, Spec, WriteError, raw};
 use crate::signal::Sample;
 
 /// Bare samples, on their way to a file or into a pipe.
@@ -46,33 +46,11 @@ impl RawSink {
 }
 
 impl<T: Sample> Sink<T> for RawSink {
-    fn name(&self) -> &str {
-        &self.text
-    }
-
-    fn path(&self) -> &Path {
-        self.medium.name()
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn can_take_back(&self) -> bool {
-        self.medium.can_take_back()
-    }
+    usual_answers!();
 
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError> {
         self.encoder.encode(block, &mut self.bytes);
         self.medium.write_all(&self.bytes)
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
-        self.medium.flush()
-    }
-
-    fn levels(&self) -> Levels {
-        self.encoder.levels
     }
 
     fn finish(self) -> Result<(), WriteError> {

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(unix)]
+pub mod terminal;
+
 // ---------------------------------------------------------------- a folder to work in
 
 /// A temporary folder, gone at the end.

@@ -1,16 +1,12 @@
-//! A terminal for a program to run in: presses keys, reads the screen.
+//! A program in a terminal: presses keys, reads the screen.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
 use super::{Kept, until};
+use crate::common::terminal;
 
 pub struct Face {
     pub process: Kept,
@@ -19,23 +15,9 @@ pub struct Face {
 }
 
 impl Face {
-    /// Runs a program in a terminal of 100 by 40 characters.
+    /// Runs a program in a terminal.
     pub fn start(mut command: Command) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let size = Winsize {
-            ws_row: 40,
-            ws_col: 100,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&master, size).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let name = std::ffi::OsStr::from_bytes(name.as_bytes());
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(libc::O_NOCTTY);
-        let terminal = options.open(name).unwrap();
+        let (keyboard, terminal) = terminal::open();
         command.env("TERM", "xterm-256color");
         command.stdin(terminal.try_clone().unwrap());
         command
@@ -44,7 +26,6 @@ impl Face {
         let process = Kept::spawn(&mut command);
         // The command keeps the terminal's end open that shall close with the program.
         drop(command);
-        let keyboard = File::from(master);
         let mut screen = keyboard.try_clone().unwrap();
         let drawn = Arc::new(Mutex::new(Vec::new()));
         let sink = drawn.clone();

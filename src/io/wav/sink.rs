@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use super::header::{Header, LIMIT};
-use crate::io::medium::Medium;
+use crate::io::medium::{Medium, usual_answers};
 use crate::io::pcm::Encoder;
 use crate::io::tags::Tags;
-use crate::io::{Levels, Sink, Spec, WriteError};
+use crate::io::{Sink, Spec, WriteError};
 use crate::signal::Sample;
 
 /// A WAV file in the making, or a pipe that carries one.
@@ -16,7 +16,7 @@ use crate::signal::Sample;
 /// length is known beforehand; otherwise its header leaves the length open, and it may be as long
 /// as it likes.
 pub struct WavSink {
-    name: String,
+    text: String,
     spec: Spec,
     medium: Medium,
     /// On its own, so that a sink stays small enough to be moved about.
@@ -109,7 +109,7 @@ impl WavSink {
         }
         medium.write_all(header.bytes())?;
         Ok(Self {
-            name: medium.name().display().to_string(),
+            text: medium.name().display().to_string(),
             spec,
             medium,
             encoder: Box::new(Encoder::new(spec.format, spec.channels)),
@@ -152,34 +152,12 @@ impl WavSink {
 }
 
 impl<T: Sample> Sink<T> for WavSink {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn path(&self) -> &Path {
-        self.medium.name()
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn can_take_back(&self) -> bool {
-        WavSink::can_take_back(self)
-    }
+    usual_answers!();
 
     fn write(&mut self, block: &[Vec<T>]) -> Result<(), WriteError> {
         self.encoder.encode(block, &mut self.bytes);
         self.written += self.bytes.len() as u64;
         self.medium.write_all(&self.bytes)
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
-        self.medium.flush()
-    }
-
-    fn levels(&self) -> Levels {
-        self.encoder.levels
     }
 
     fn finish(mut self) -> Result<(), WriteError> {
