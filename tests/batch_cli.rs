@@ -236,7 +236,7 @@ fn shards_together_are_one_run() {
     for line in &whole {
         let word = line["ir"].as_str().unwrap();
         let word = word.trim_start_matches("irs/").trim_end_matches(".wav");
-        let mut draw = Draw::new(5, &format!("{}\t{word}", line["id"].as_str().unwrap()));
+        let mut draw = Draw::new(5, format!("{}\t{word}", line["id"].as_str().unwrap()));
         // The response's lot, which nobody needs, and the file's.
         let (_, file) = (draw.bits(), draw.below(1));
         assert_eq!((file, &line["noise"]["file"]), (0, &"in/z.wav".into()));
@@ -1017,6 +1017,43 @@ fn manifest_and_list_go_to_folders_that_are_made_and_names_do_no_harm() {
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     ran.says(&["5 done", "taken"]);
     assert_eq!(lines(ran.stdout()).last().unwrap()["event"], "summary");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pattern_is_followed_through_links_and_not_in_circles() {
+    use std::os::unix::fs::symlink;
+    let room = corpus();
+    fs::create_dir(room.path("far")).unwrap();
+    room.wav("far/f.wav", &float(&[noise(8, 500, 16)]));
+    symlink("../../far", room.path("in/ben/far")).unwrap();
+    symlink("../in/ben", room.path("far/back")).unwrap();
+    room.wav("top.wav", &float(&[noise(9, 500, 16)]));
+    let fits = |pattern: &str, expected: &[&str]| {
+        let line = format!("batch {pattern} --ir synth:identity --out wet");
+        let ran = room.faltung(&line).ok();
+        assert_eq!(results(&room, "wet"), expected, "{pattern}");
+        let ids = choices(&room, "wet/faltung.jsonl").into_keys();
+        assert!(
+            ids.eq(expected.iter().map(|id| id.to_string())),
+            "{pattern}"
+        );
+        fs::remove_dir_all(room.path("wet")).unwrap();
+        ran
+    };
+    let ran = fits("in/ben/**/*.wav", &["a.wav", "deep/c.wav", "far/f.wav"]);
+    ran.says(&["note: in/ben/far/back: is a link back to a folder that holds it; it is left out"]);
+    fits("in/**/**/a.wav", &["anna/a.wav", "ben/a.wav"]);
+    fits("in/*/*/?.wav", &["ben/deep/c.wav", "ben/far/f.wav"]);
+    // Names begin after what is no pattern; hidden ones fit where their dot is written.
+    fits("*.wav", &["top.wav"]);
+    fits("./t*.wav", &["top.wav"]);
+    fits("in/[yz].wav", &["z.wav"]);
+    fits("in/.h*.wav", &[".hidden.wav"]);
+    room.faltung("batch in/*/nothing/*.wav --ir irs --out wet")
+        .refused(&["in/*/nothing/*.wav", "nothing fits"]);
+    room.faltung("batch in/[z.wav --ir irs --out wet")
+        .refused(&["in/[z.wav", "is no pattern"]);
 }
 
 /// Names of files that are no text; other systems have none.

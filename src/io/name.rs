@@ -258,6 +258,7 @@ impl Options {
     }
 
     /// As they were written.
+    #[cfg(feature = "resample")]
     pub fn words(&self) -> String {
         let words: Vec<_> = self.0.iter().map(|(word, _)| word.as_str()).collect();
         words.join(",")

@@ -53,7 +53,6 @@ pub struct RawSource {
     body: Body,
     /// It has none, and whoever asks gets these.
     tags: Tags,
-    taken_as: String,
     notes: Vec<String>,
 }
 
@@ -118,7 +117,6 @@ impl RawSource {
             tags: Tags::default(),
             notes: vec![format!("{name}: {taken_as}")],
             name,
-            taken_as,
         })
     }
 
@@ -143,8 +141,10 @@ impl RawSource {
     }
 
     /// The same of all files that are taken alike.
+    #[cfg(feature = "batch")]
     pub(crate) fn taken_as(&self) -> &str {
-        &self.taken_as
+        let note = self.notes[0].strip_prefix(&self.name);
+        note.map_or("", |note| note.trim_start_matches(": "))
     }
 }
 

@@ -107,7 +107,7 @@ mod tests {
         let mut counts = [0u32; 10];
         let mut sum = 0.0;
         for file in 0..10_000 {
-            let mut draw = Draw::new(1, &format!("speaker/{file}.wav"));
+            let mut draw = Draw::new(1, format!("speaker/{file}.wav"));
             counts[draw.below(10)] += 1;
             let unit = draw.unit();
             assert!((0.0..1.0).contains(&unit));

@@ -19,6 +19,9 @@ const SOUNDS: [&str; 20] = [
 /// The end of the names of unfinished files.
 const PART: &str = ".faltung-tmp";
 
+/// Why a link is left out.
+const LOOP: &str = "is a link back to a folder that holds it";
+
 /// What a name leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -108,7 +111,7 @@ fn folder(folder: &Path, without: Option<&Path>) -> Result<Found, BatchError> {
                 let path = error.path().unwrap_or(folder);
                 let why = match error.io_error() {
                     Some(error) => format!("cannot be read: {error}"),
-                    None => "is a link back to a folder that holds it".into(),
+                    None => LOOP.to_owned(),
                 };
                 if error.depth() == 0 {
                     let file = path.to_owned();
@@ -153,13 +156,17 @@ fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
     let rest: Vec<Step> = rest
         .map(|step| Step::of(pattern, step))
         .collect::<Result<_, _>>()?;
-    let mut paths = Vec::new();
-    follow(&root, &rest, &mut paths)?;
+    let mut all = Found {
+        root: PathBuf::new(),
+        files: Vec::new(),
+        left_out: Vec::new(),
+    };
+    follow(&root, &rest, &mut all)?;
     // A file may fit in more than one way.
-    paths.sort_unstable();
-    paths.dedup();
+    all.files.sort_unstable();
+    all.files.dedup();
     let (mut files, mut results) = (Vec::new(), false);
-    for path in paths {
+    for path in all.files {
         let ours = without
             .as_ref()
             .is_some_and(|without| real(&path).starts_with(without));
@@ -180,7 +187,7 @@ fn fitting(pattern: &str, without: Option<&Path>) -> Result<Found, BatchError> {
     Ok(Found {
         root,
         files,
-        left_out: Vec::new(),
+        left_out: all.left_out,
     })
 }
 
@@ -209,14 +216,14 @@ impl Step {
 }
 
 /// What the steps lead to from a folder. Names of any bytes fit `*` and `?`.
-fn follow(from: &Path, steps: &[Step], found: &mut Vec<PathBuf>) -> Result<(), BatchError> {
+fn follow(from: &Path, steps: &[Step], found: &mut Found) -> Result<(), BatchError> {
     let signs = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
     let Some((first, rest)) = steps.split_first() else {
-        found.push(from.to_owned());
+        found.files.push(from.to_owned());
         return Ok(());
     };
     let entries = match first {
@@ -233,28 +240,31 @@ fn follow(from: &Path, steps: &[Step], found: &mut Vec<PathBuf>) -> Result<(), B
         follow(from, rest, found)?;
     }
     for entry in entries {
-        let path = match from == Path::new(".") {
-            true => PathBuf::from(entry.file_name()),
-            false => entry.path(),
-        };
         let name = entry.file_name();
-        let is_folder = || path.is_dir();
+        let path = from.join(&name);
         match first {
-            Step::Fitting(pattern) if pattern.matches_with(&name.to_string_lossy(), signs) => {
-                if rest.is_empty() || is_folder() {
-                    follow(&path, rest, found)?;
-                }
-            }
-            // A link to a folder may lead back to where it lies.
-            Step::Deep
-                if !is_hidden(&name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) =>
+            Step::Fitting(pattern)
+                if pattern.matches_with(&name.to_string_lossy(), signs)
+                    && (rest.is_empty() || path.is_dir()) =>
             {
-                follow(&path, steps, found)?;
+                follow(&path, rest, found)?;
+            }
+            Step::Deep if !is_hidden(&name) && path.is_dir() => {
+                match path.is_symlink() && leads_back(&path) {
+                    true => found.left_out.push((path, LOOP.to_owned())),
+                    false => follow(&path, steps, found)?,
+                }
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether a link leads to one of the folders on the way to it.
+fn leads_back(link: &Path) -> bool {
+    let to = real(link);
+    link.ancestors().skip(1).any(|holder| real(holder) == to)
 }
 
 /// What lies in a folder; nothing in what is none.
