@@ -167,6 +167,14 @@ fn a_reset_convolver_is_a_new_one<T: Sample>(plan: Plan) {
     drain_in(&mut used, 1000, &mut a);
     drain_in(&mut fresh, 1000, &mut b);
     assert_eq!(a, b);
+    // Nothing goes on where the last input stopped, either.
+    used.reset();
+    stream(&mut used, &x[..5], &[5]);
+    used.reset();
+    let late = [&[T::zero(); 5], &x[..95]].concat();
+    let mut fresh = build(plan, Latency::Zero, &h);
+    let want = stream(&mut fresh, &late, &[100]);
+    assert_eq!(stream(&mut used, &late, &[1; 100]), want);
 }
 
 fn a_tail_may_be_left_and_the_stream_goes_on<T: Sample>(plan: Plan) {

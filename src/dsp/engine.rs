@@ -14,7 +14,7 @@ use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
 use super::history::History;
-use super::plan::Prepared;
+use super::plan::{Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
@@ -73,14 +73,10 @@ struct Head<T> {
     begun: Vec<Vec<Begun<T>>>,
 }
 
-impl<T: Sample> Head<T> {
-    /// What was begun is not gone on with.
-    fn forget(&mut self) {
-        self.begun.iter_mut().flatten().for_each(Begun::forget);
-    }
-}
-
 const SCALE: i64 = 1 << 16;
+
+// With each step of the grid a group of outputs begins, too, so no group has two sets.
+const _: () = assert!(Plan::MIN_BLOCK.is_multiple_of(direct::GROUP));
 
 impl<T: Sample> Engine<T> {
     /// For one set of responses for good.
@@ -179,7 +175,8 @@ impl<T: Sample> Engine<T> {
         }
         shelf.release(self.head.set);
         self.head.set = shelf.take();
-        self.head.forget();
+        let begun = self.head.begun.iter_mut().flatten();
+        begun.for_each(Begun::forget);
         self.set_rate();
         self.harmed_until.fill(0);
         self.faults_end = 0;
@@ -255,7 +252,6 @@ impl<T: Sample> Engine<T> {
         if leaving.is_none() && *set != self.shelf.current() {
             let old = std::mem::replace(set, self.shelf.take());
             *leaving = Some((old, 0));
-            self.head.forget();
         }
     }
 
@@ -330,7 +326,6 @@ impl<T: Sample> Engine<T> {
             self.head.begun[output].iter_mut().for_each(Begun::forget);
             self.work += self.add_head(set, output, share);
         }
-        self.head.begun[output].iter_mut().for_each(Begun::forget);
         for (n, y) in target.iter_mut().enumerate() {
             *y += self.fade.cross(done + n, old[n], new[n]);
         }
