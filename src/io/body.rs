@@ -124,3 +124,25 @@ impl Body {
         Ok(got)
     }
 }
+
+/// What all sources answer alike that have a `name`, a `spec` and a `body`.
+macro_rules! usual_answers {
+    () => {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn spec(&self) -> $crate::io::Spec {
+            self.spec
+        }
+
+        fn frames(&self) -> Option<u64> {
+            self.body.frames()
+        }
+
+        fn replaced(&self) -> $crate::io::Replaced {
+            self.body.replaced()
+        }
+    };
+}
+pub(super) use usual_answers;

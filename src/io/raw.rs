@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::body::{Body, Cut};
+use super::body::{Body, Cut, usual_answers};
 use super::name::{Given, Options};
 use super::open::Opened;
 use super::pcm::Layout;
-use super::{ReadError, Replaced, SampleFormat, Source, Spec, Tags};
+use super::{ReadError, SampleFormat, Source, Spec, Tags};
 use crate::signal::Sample;
 
 /// The format that an extension stands for: rePhase's and most others' names for floats, sox's
@@ -169,17 +169,7 @@ impl fmt::Debug for RawSource {
 }
 
 impl<T: Sample> Source<T> for RawSource {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn frames(&self) -> Option<u64> {
-        self.body.frames()
-    }
+    usual_answers!();
 
     fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
         self.body.read(block).map_err(|cut| match cut {
@@ -193,9 +183,5 @@ impl<T: Sample> Source<T> for RawSource {
                 no_whole_frames(&self.name, found, self.layout, self.spec.channels)
             }
         })
-    }
-
-    fn replaced(&self) -> Replaced {
-        self.body.replaced()
     }
 }

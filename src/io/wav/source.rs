@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::format;
 use super::walk::{self, Walk};
-use crate::io::body::{Body, Cut};
+use crate::io::body::{Body, Cut, usual_answers};
 use crate::io::open::Opened;
 use crate::io::tags::Tags;
-use crate::io::{ReadError, Replaced, Source, Spec};
+use crate::io::{ReadError, Source, Spec};
 use crate::signal::Sample;
 
 /// A WAV file, or a pipe that carries one, read from its start to its end.
@@ -138,17 +138,7 @@ impl std::fmt::Debug for WavSource {
 }
 
 impl<T: Sample> Source<T> for WavSource {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn spec(&self) -> Spec {
-        self.spec
-    }
-
-    fn frames(&self) -> Option<u64> {
-        WavSource::frames(self)
-    }
+    usual_answers!();
 
     fn read(&mut self, block: &mut [Vec<T>]) -> Result<usize, ReadError> {
         self.body.read(block).map_err(|cut| match cut {
@@ -159,9 +149,5 @@ impl<T: Sample> Source<T> for WavSource {
                 found,
             },
         })
-    }
-
-    fn replaced(&self) -> Replaced {
-        self.body.replaced()
     }
 }
