@@ -101,7 +101,7 @@ pub fn next<T: Sample>(cpu: Cpu, taps: &[T], x: T, at: usize, out: &mut T, begun
     let body = Next {
         taps,
         x,
-        from: at % GROUP,
+        at,
         out,
         sums: &mut begun.sums,
     };
@@ -112,7 +112,7 @@ pub fn next<T: Sample>(cpu: Cpu, taps: &[T], x: T, at: usize, out: &mut T, begun
 struct Next<'a, T> {
     taps: &'a [T],
     x: T,
-    from: usize,
+    at: usize,
     out: &'a mut T,
     sums: &'a mut [T; GROUP],
 }
@@ -120,7 +120,7 @@ struct Next<'a, T> {
 impl<T: Sample> Body<T> for Next<'_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
-        let (from, x) = (self.from % GROUP, L::splat(self.x));
+        let (from, x) = (self.at % GROUP, L::splat(self.x));
         // By itself, for a lane of what was only just written would have to be waited for.
         let sum = x.mul_add(L::splat(self.taps[GROUP - 1]), L::splat(self.sums[from]));
         let mut y = [T::zero(); GROUP];

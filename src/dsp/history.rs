@@ -98,11 +98,12 @@ impl<T: Sample> History<T> {
     #[inline]
     fn push(&mut self, at: usize, x: T) {
         let magnitude = num_traits::Float::abs(x);
-        // NaN is neither.
-        let counts = magnitude < T::infinity() && magnitude >= self.floor;
+        // NaN is none of this.
+        let is_zero = magnitude == T::zero();
+        let counts = is_zero || magnitude < T::infinity() && magnitude >= self.floor;
         let slot = self.mirror + (at & (self.ring() - 1));
         self.buffer[slot] = if counts { x } else { T::zero() };
-        if counts && magnitude > T::zero() {
+        if counts && !is_zero {
             self.sound_end = at + 1;
             if magnitude > self.peak {
                 self.peak = magnitude;
@@ -130,30 +131,21 @@ impl<T: Sample> History<T> {
         for (slot, x) in target.iter_mut().zip(input) {
             *slot = x;
         }
-        let (least, mut most) = (self.compiled.magnitudes)(self.cpu, target);
-        let first = at & (self.faults.len() - 1);
-        let faults = &mut self.faults[first..][..frames];
-        if most.is_finite() && least >= floor {
-            if self.faults_end > 0 {
-                faults.fill(false);
+        let (least, most) = (self.compiled.magnitudes)(self.cpu, target);
+        if !most.is_finite() || least < floor {
+            for at in at..at + frames {
+                self.push(at, self.at(at));
             }
-        } else {
-            most = T::zero();
-            for (n, (slot, fault)) in target.iter_mut().zip(faults).enumerate() {
-                *fault = !slot.is_finite();
-                if *fault {
-                    self.faults_end = at + n + 1;
-                }
-                if *fault || num_traits::Float::abs(*slot) < floor {
-                    *slot = T::zero();
-                }
-                most = most.max(num_traits::Float::abs(*slot));
-            }
+            return;
         }
         if most > T::zero() {
             let sounding = target.iter().rposition(|&x| x != T::zero());
             self.sound_end = at + sounding.map_or(0, |last| last + 1);
             self.peak = self.peak.max(most);
+        }
+        if self.faults_end > 0 {
+            let first = at & (self.faults.len() - 1);
+            self.faults[first..][..frames].fill(false);
         }
     }
 
@@ -212,5 +204,36 @@ impl<T: Sample> Body<T> for Magnitudes<'_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
         *self.found = T::magnitudes(self.of);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_frames_are_written_changes_nothing() {
+        let written = |piece: usize| {
+            let mut history = History::<f32>::new(Cpu::detect(), 64, 256, 64, 0);
+            let mut frames: Vec<f32> = (0..192).map(|n| (n as f32).sin()).collect();
+            frames[70] = -0.0;
+            frames[75] = 1e-30;
+            frames[100] = f32::NAN;
+            frames[130..192].fill(-0.0);
+            for (k, frames) in frames.chunks(piece).enumerate() {
+                history.write(k * piece, frames.len(), frames.iter().copied());
+            }
+            let bits = history.recent(0, 0, 192).iter().map(|x| x.to_bits());
+            let faults: Vec<bool> = (128..192).map(|at| history.is_fault(at)).collect();
+            let ends = (history.sound_end, history.faults_end, history.peak);
+            (bits.collect::<Vec<u32>>(), faults, ends)
+        };
+        let one = written(1);
+        assert_eq!(one.0[70], (-0.0f32).to_bits());
+        assert_eq!((one.0[75], one.0[100]), (0, 0));
+        assert_eq!((one.2.0, one.2.1), (130, 101));
+        for piece in [4, 16, 64] {
+            assert!(written(piece) == one, "{piece} at a time");
+        }
     }
 }
