@@ -130,7 +130,7 @@ fn an_equal_response_changes_nothing_beyond_rounding_f64() {
 fn the_very_same_response_changes_no_bit() {
     let mut noise = Noise(3);
     let (h, x): (Vec<f32>, Vec<f32>) = (noise.response(5_000), noise.samples(30_000));
-    let mut quiet = Convolver::new(&h).unwrap();
+    let (mut quiet, _control) = Convolver::builder().build_with_control(&h).unwrap();
     let mut expected = vec![0.0; x.len()];
     quiet.process(&x, &mut expected);
     let (mut convolver, control) = Convolver::builder().build_with_control(&h).unwrap();
@@ -330,7 +330,11 @@ fn the_newest_request_wins_and_a_fade_is_not_begun_anew() {
     let mut noise = Noise(11);
     let irs: Vec<Vec<f64>> = (0..5).map(|_| noise.response(2_000)).collect();
     let x: Vec<f64> = noise.samples(12_000);
-    let (mut convolver, control) = Convolver::builder().build_with_control(&irs[0]).unwrap();
+    let builder = Convolver::builder().partition(Partition::Levels {
+        first: 64,
+        growth: 8,
+    });
+    let (mut convolver, control) = builder.build_with_control(&irs[0]).unwrap();
     let set = |from: usize, to: usize| {
         let irs = &irs;
         move |control: &Control<f64>| {

@@ -10,6 +10,11 @@ pub(crate) trait Channels<T> {
     /// The frames `now` of an input.
     fn read(&self, channel: usize, now: Range<usize>) -> impl Iterator<Item = T>;
 
+    /// The same, where they lie side by side.
+    fn read_slice(&self, _channel: usize, _now: Range<usize>) -> Option<&[T]> {
+        None
+    }
+
     /// Has the frames `now` of an output made, all of them.
     fn write(&mut self, channel: usize, now: Range<usize>, make: impl FnOnce(&mut [T]));
 }
@@ -25,6 +30,10 @@ impl<T: Sample> Channels<T> for Mono<'_, T> {
         self.input[now].iter().copied()
     }
 
+    fn read_slice(&self, _: usize, now: Range<usize>) -> Option<&[T]> {
+        Some(&self.input[now])
+    }
+
     fn write(&mut self, _: usize, now: Range<usize>, make: impl FnOnce(&mut [T])) {
         make(&mut self.output[now]);
     }
@@ -36,6 +45,10 @@ pub(crate) struct InPlace<'a, T>(pub &'a mut [T]);
 impl<T: Sample> Channels<T> for InPlace<'_, T> {
     fn read(&self, _: usize, now: Range<usize>) -> impl Iterator<Item = T> {
         self.0[now].iter().copied()
+    }
+
+    fn read_slice(&self, _: usize, now: Range<usize>) -> Option<&[T]> {
+        Some(&self.0[now])
     }
 
     fn write(&mut self, _: usize, now: Range<usize>, make: impl FnOnce(&mut [T])) {
@@ -52,6 +65,10 @@ pub(crate) struct Planar<'a, I, O> {
 impl<T: Sample, I: AsRef<[T]>, O: AsMut<[T]>> Channels<T> for Planar<'_, I, O> {
     fn read(&self, channel: usize, now: Range<usize>) -> impl Iterator<Item = T> {
         self.input[channel].as_ref()[now].iter().copied()
+    }
+
+    fn read_slice(&self, channel: usize, now: Range<usize>) -> Option<&[T]> {
+        Some(&self.input[channel].as_ref()[now])
     }
 
     fn write(&mut self, channel: usize, now: Range<usize>, make: impl FnOnce(&mut [T])) {

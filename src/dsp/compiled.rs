@@ -6,13 +6,15 @@
 use std::ops::Range;
 
 use super::direct::{self, Begun};
-use super::fft::{Bins, Transform};
+use super::fft::{Bins, Points, Transform};
 use super::history;
 use crate::kernel::Cpu;
 use crate::signal::{self, Sample};
 
-type Forward<T> = fn(&Transform<T>, Range<usize>, &[T], &[T], &mut [T], &mut [T], usize);
-type Fir<T> = fn(Cpu, &[T], &[T], usize, &mut [T], &mut Begun<T>);
+type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], &mut [T], usize);
+type Fir<T> = fn(Cpu, &[T], &[T], usize, usize, &mut [T], &mut Begun<T>);
+type Copy<T> = fn(Cpu, &[T], &mut [T]) -> (T, T);
+type Collect<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T]);
 type Next<T> = fn(Cpu, &[T], T, usize, &mut T, &mut Begun<T>);
 type Inverse<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T], &mut [T]);
 
@@ -23,12 +25,16 @@ pub(crate) struct Compiled<T: 'static> {
     pub forward: Forward<T>,
     /// See [`Transform::inverse`].
     pub inverse: Inverse<T>,
+    /// See [`Transform::collect`].
+    pub collect: Collect<T>,
     /// See [`direct::fir`].
     pub fir: Fir<T>,
     /// See [`direct::next`].
     pub next: Next<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
+    /// See [`Sample::copy_with_magnitudes`].
+    pub copy: Copy<T>,
 }
 
 impl<T: Sample> Compiled<T> {
@@ -36,9 +42,11 @@ impl<T: Sample> Compiled<T> {
         Self {
             forward: Transform::run_forward,
             inverse: Transform::run_inverse,
+            collect: Transform::run_collect,
             fir: direct::fir,
             next: direct::next,
             magnitudes: history::magnitudes,
+            copy: history::copy,
         }
     }
 

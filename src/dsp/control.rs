@@ -280,8 +280,8 @@ impl<T: Sample> Control<T> {
         self.request(&mut wanted, irs, swap)
     }
 
-    /// Exchanges all responses for such as [`prepare`](Self::prepare) or the convolver's own plan
-    /// has made.
+    /// Exchanges all responses for such as [`prepare`](Self::prepare) has made, or the convolver's own
+    /// plan [for swaps](crate::Plan::for_swaps).
     ///
     /// # Errors
     /// Another number of responses; responses of another plan; the convolver is gone.

@@ -177,7 +177,7 @@ impl Builder {
         &self,
         ir: &[T],
     ) -> Result<(Convolver<T>, Control<T>), BuildError> {
-        let plan = self.plan(ir.len());
+        let plan = self.plan(ir.len()).for_swaps();
         let ready = vec![plan.prepare(ir)?];
         let (machine, control) = Control::new(plan, 1, ready, &Routing::Shared, self.settings)?;
         Ok((Convolver { machine }, control))
@@ -256,8 +256,9 @@ impl<T: Sample> MatrixConvolver<T> {
         settings: Settings,
     ) -> Result<(Self, Control<T>), BuildError> {
         let counts = Counts::new(inputs, irs.len(), routing)?;
+        let plan = plan.for_swaps();
         let irs = plan.prepare_for(irs, counts)?;
-        let (machine, control) = Control::new(*plan, inputs, irs, routing, settings)?;
+        let (machine, control) = Control::new(plan, inputs, irs, routing, settings)?;
         Ok((Self::with_machine(machine), control))
     }
 

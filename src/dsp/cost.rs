@@ -2,7 +2,7 @@
 
 use super::error::BuildError;
 use super::routing::Routing;
-use super::scheme::{Layout, LevelShape, Levels, Pace, Scheme};
+use super::scheme::{Layout, LevelShape, Levels, Pace, Scheme, Shares};
 use crate::kernel::Cpu;
 use crate::signal::Sample;
 
@@ -21,6 +21,11 @@ impl Counts {
         routes: 1,
     };
 
+    /// Channels that go in and come out.
+    fn ends(&self) -> f64 {
+        (self.inputs + self.outputs) as f64 / 2.0
+    }
+
     /// Fails where the counts do not fit the routing.
     pub fn new(inputs: usize, irs: usize, routing: &Routing) -> Result<Self, BuildError> {
         Ok(Self {
@@ -32,50 +37,62 @@ impl Counts {
 }
 
 /// Costs of f32 on one kind of CPU, in nanoseconds; f64 has half the lanes and costs twice.
-/// Fitted to the least times of some seventy runs (mono, true stereo and 16 channels, responses of
-/// 0.05 to 10 s, six to eight layouts each) with AVX-512 on an EPYC of the Zen 5 generation; the
-/// others in about the ratios that a Cascade Lake Xeon has shown.
+/// Fitted to the least times of 250 runs (one channel and 16, responses of 0.05 to 10 s, up to 90
+/// layouts each, calls of 64 frames) with AVX-512 on an EPYC of the Zen 4 generation; the others to a few
+/// of these.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     /// One tap of the head, for one frame.
     tap: f64,
-    /// Forward and inverse transform together, for one frame, at 64 and for each doubling.
-    transforms: (f64, f64),
+    /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
+    /// doubling.
+    transforms: (f64, f64, f64),
     /// One product, for one bin, when its operands come from the first, the second, or a more
-    /// distant level of cache, or from memory.
+    /// distant level of cache, or from memory; made in pairs.
     products: [f64; 4],
 }
 
 fn table(lanes_f32: usize) -> Table {
     match lanes_f32 {
         16.. => Table {
-            tap: 0.0125,
-            transforms: (0.45, 0.20),
-            products: [0.055, 0.10, 0.19, 0.38],
+            tap: 0.0168,
+            transforms: (1.19, 0.77, 0.21),
+            products: [0.055, 0.076, 0.18, 0.50],
         },
         8.. => Table {
-            tap: 0.019,
-            transforms: (0.70, 0.30),
-            products: [0.08, 0.11, 0.20, 0.40],
+            tap: 0.0215,
+            transforms: (1.55, 1.0, 0.33),
+            products: [0.065, 0.10, 0.20, 0.50],
         },
         _ => Table {
-            tap: 0.065,
-            transforms: (2.2, 0.9),
-            products: [0.25, 0.26, 0.30, 0.50],
+            tap: 0.09,
+            transforms: (4.0, 3.0, 0.4),
+            products: [0.30, 0.32, 0.35, 0.55],
         },
     }
 }
 
-/// Fixed cost of a frame that goes in or comes out.
-const FRAME: f64 = 0.45;
-/// What it costs to do work piece by piece, for a frame that goes in or comes out, if any level is
-/// spread.
-const PIECES: f64 = 0.8;
-/// Fixed cost of a level's block, whatever its size, for each input and output.
-const BLOCK: f64 = 110.0;
+impl Table {
+    /// Both transforms of a block, for one frame.
+    fn transforms(&self, block: usize) -> f64 {
+        let (least, at_64, doubling) = self.transforms;
+        least.max(at_64 + doubling * (block as f64 / 64.0).log2())
+    }
+}
 
-/// What the same products cost beside that where they are made in pairs: half as much is fetched.
-const IN_PAIRS: [f64; 4] = [0.9, 0.65, 0.6, 0.6];
+/// Frames of a usual call.
+const CALL: usize = 64;
+/// Fixed cost of a frame that goes in and comes out, where no call is cut into segments.
+const FRAME: f64 = 1.48;
+/// What it costs to do work piece by piece, for a frame that goes in and comes out: if there is any
+/// level that is spread, and for each.
+const PIECES: f64 = 0.19;
+const LEVEL: f64 = 0.38;
+/// Fixed cost of a block at once, whatever its size, for each input and output.
+const BLOCK: f64 = 156.0;
+
+/// What products cost beside that where they are not made in pairs: more has to be fetched.
+const ALONE: [f64; 4] = [1.1, 1.5, 1.6, 1.6];
 
 /// Room in the levels of cache, in bytes.
 const CACHES: [usize; 3] = [32 << 10, 900 << 10, 30 << 20];
@@ -84,36 +101,72 @@ const CACHES: [usize; 3] = [32 << 10, 900 << 10, 30 << 20];
 pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
     let table = table(cpu.lanes::<f32>());
     let width = size_of::<T>() as f64 / 4.0;
-    let (ins, outs, routes) = (
-        counts.inputs as f64,
-        counts.outputs as f64,
-        counts.routes as f64,
-    );
-    let taps = layout.head.saturating_sub(layout.latency) as f64;
+    let (ends, routes) = (counts.ends(), counts.routes as f64);
+    let taps = match layout.head {
+        0 => 0.0,
+        // What the time domain answers to may grow through the block.
+        _ => (layout.head_reach(0) + layout.head_reach(layout.granule() - 1)) as f64 / 2.0,
+    };
     let spread = layout.levels.iter().any(|level| level.pace == Pace::Spread);
-    let fixed = FRAME + if spread { PIECES } else { 0.0 };
-    let mut sum = routes * table.tap * width * taps + fixed * (ins + outs) / 2.0;
+    let segments = (CALL as f64 / layout.granule() as f64).max(1.0);
+    let fixed = FRAME * segments + if spread { PIECES } else { 0.0 };
+    let mut sum = routes * table.tap * width * taps + fixed * ends;
+    for (level, price) in layout
+        .levels
+        .iter()
+        .zip(product_prices::<T>(cpu, layout, counts))
+    {
+        let pieces = match level.pace {
+            Pace::AtOnce => BLOCK / level.block as f64,
+            Pace::Spread => LEVEL.max(BLOCK / level.block as f64),
+        };
+        sum += (width * table.transforms(level.block) + pieces) * ends;
+        sum += width * price * routes * level.mean_reach();
+    }
+    sum
+}
+
+/// What one product of f32 costs for one bin, in nanoseconds, for each level.
+pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> Vec<f64> {
+    let table = table(cpu.lanes::<f32>());
     let mut resident = 0;
-    for level in &layout.levels {
+    let price = |level: &LevelShape| {
         // A level's data is touched again after one block; until then that of all smaller ones
         // has passed several times. So what is nearest stays nearest.
         let bytes =
             level.partitions * level.block * 2 * size_of::<T>() * (counts.inputs + counts.routes);
         let mut prices = table.products;
-        if level.in_pairs() {
-            prices
-                .iter_mut()
-                .zip(IN_PAIRS)
-                .for_each(|(price, share)| *price *= share);
+        if !level.in_pairs() {
+            let alone = prices.iter_mut().zip(ALONE);
+            alone.for_each(|(price, more)| *price *= more);
         }
-        let product = average(&prices, resident, resident + bytes);
         resident += bytes;
-        let doublings = (level.block as f64 / 64.0).log2();
-        let transforms = table.transforms.0 + table.transforms.1 * doublings;
-        sum += (width * transforms + BLOCK / level.block as f64) * (ins + outs) / 2.0;
-        sum += width * product * routes * level.partitions as f64;
+        average(&prices, resident - bytes, resident)
+    };
+    layout.levels.iter().map(price).collect()
+}
+
+/// How much more work the fullest call of 64 frames has to do than the mean one, at least: that in
+/// which the smallest level's block is full, for its transforms cannot be spread, nor can the head,
+/// which is largest then.
+fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
+    let Some(level) = layout.levels.first() else {
+        return 1.0;
+    };
+    if level.pace == Pace::Spread || level.block <= CALL {
+        return 1.0;
     }
-    sum
+    let table = table(cpu.lanes::<f32>());
+    let width = size_of::<T>() as f64 / 4.0;
+    let (ends, routes, call) = (counts.ends(), counts.routes as f64, CALL as f64);
+    let taps = match layout.head {
+        0 => 0.0,
+        _ => layout.head_reach(level.block - CALL / 2) as f64,
+    };
+    let head = routes * table.tap * width * taps * call;
+    let transforms = width * table.transforms(level.block) * level.block as f64;
+    let fixed = head + (transforms + BLOCK + FRAME * call) * ends;
+    fixed / (per_frame::<T>(cpu, layout, counts) * call)
 }
 
 /// The average price between two depths of the data, in bytes.
@@ -146,8 +199,10 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     samples * size_of::<T>()
 }
 
-/// Levels that work at once may be so large; larger ones would be felt in the call they fall in.
-const LARGEST_AT_ONCE: usize = 64;
+/// Levels that work at once may be so large.
+const LARGEST_AT_ONCE: usize = 256;
+/// And they may be felt so much in the call they fall in.
+const UNEVENNESS: f64 = 1.4;
 const SMALLEST: usize = 16;
 /// Larger ones save nothing that can be measured, and fall less evenly.
 const LARGEST: usize = 32_768;
@@ -158,16 +213,20 @@ pub(crate) fn cheapest<T: Sample>(
     frames: usize,
     latency: usize,
     counts: Counts,
+    shares: Shares,
 ) -> Layout {
     let mut best: Option<(f64, Layout)> = None;
     let mut consider = |layout: Layout| {
+        if unevenness::<T>(cpu, &layout, counts) > UNEVENNESS {
+            return;
+        }
         let cost = per_frame::<T>(cpu, &layout, counts);
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, layout));
         }
     };
     if frames <= 512 {
-        consider(super::scheme::Direct.layout(frames, latency));
+        consider(super::scheme::Direct.layout(frames, latency, shares));
     }
     let mut block = SMALLEST;
     while block <= LARGEST {
@@ -184,7 +243,7 @@ pub(crate) fn cheapest<T: Sample>(
                         blocks: blocks.to_vec(),
                         first: pace,
                     };
-                    consider(levels.layout(frames, latency));
+                    consider(levels.layout(frames, latency, shares));
                 });
             }
         }
@@ -221,7 +280,7 @@ pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {
     let sizes = std::iter::successors(Some(STORED), |block| Some(2 * block));
     let cost = |&block: &usize| {
         // Several blocks are answered at once, which saves about as much as pairs do.
-        let layout = super::scheme::Uniform { block }.layout(frames, block);
+        let layout = super::scheme::Uniform { block }.layout(frames, block, Shares::ByBlock);
         per_frame::<f32>(cpu, &layout, Counts::MONO)
     };
     sizes

@@ -4,6 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use std::array;
+use std::ops::Range;
 
 use crate::kernel::{self, Body, Cpu, Lane, Rows};
 use crate::signal::Sample;
@@ -59,8 +60,9 @@ impl<T: Sample> Begun<T> {
     }
 }
 
-/// out[t] += sum over j of taps[j] x[at + t - j]. `history` holds the [`lookback`] before the group
-/// that position `at` falls in, then the group's frames up to those that `out` answers to; `begun`
+/// out[t] += sum over j of taps[j] x[at + t - j], for the frames of the group that position `at` falls
+/// in and up to `reach` before it (all of those for the groups behind it, too). `history` holds the
+/// [`lookback`] before the group, then the group's frames up to those that `out` answers to; `begun`
 /// is what the last call left, if that went up to `at`.
 ///
 /// The outputs of a group are the lanes of vectors, and each frame goes to all of them at once, with
@@ -72,6 +74,7 @@ pub fn fir<T: Sample>(
     taps: &[T],
     history: &[T],
     at: usize,
+    reach: usize,
     out: &mut [T],
     begun: &mut Begun<T>,
 ) {
@@ -88,6 +91,7 @@ pub fn fir<T: Sample>(
         taps,
         history,
         from,
+        reach,
         out,
         sums: &mut begun.sums,
         goes_on,
@@ -138,6 +142,7 @@ struct Fir<'a, T> {
     taps: &'a [T],
     history: &'a [T],
     from: usize,
+    reach: usize,
     out: &'a mut [T],
     sums: &'a mut [T; GROUP],
     goes_on: bool,
@@ -170,12 +175,18 @@ impl<T: Sample> Body<T> for Fir<'_, T> {
 }
 
 impl<T: Sample> Fir<'_, T> {
+    /// Frames that the group of output `t` looks back to.
+    #[inline(always)]
+    fn reach(&self, t: usize) -> usize {
+        self.reach.saturating_add((self.from + t) / GROUP * GROUP)
+    }
+
     /// The outputs of V groups, from `t` on; returns the one behind them.
     #[inline(always)]
     fn whole<L: Lane<T = T>, const V: usize>(&mut self, t: usize) -> usize {
         let per = GROUP / L::N;
         let history = &self.history[self.from + t..];
-        let mut sums = before::<L, V>(self.taps, history);
+        let mut sums = before::<L, V>(self.taps, history, self.reach(t));
         let taps = Rows::<L>::new(self.taps, 0, 1, GROUP, per);
         let now = &history[lookback(self.taps)..][..V * GROUP];
         for j in 0..GROUP {
@@ -202,7 +213,7 @@ impl<T: Sample> Fir<'_, T> {
         let (mut sums, done) = match self.goes_on {
             true => (load::<L>(self.sums), from),
             false => {
-                let [sums] = before::<L, 1>(self.taps, history);
+                let [sums] = before::<L, 1>(self.taps, history, self.reach(t));
                 (sums, 0)
             }
         };
@@ -248,9 +259,37 @@ fn add<L: Lane>(sums: &mut Sums<L>, x: L, taps: &Rows<'_, L>, row: usize) {
     }
 }
 
-/// What the frames before each of V groups are to it.
+/// What is added up for V groups, which look back to more and more frames.
+struct Stage<'a, 'b, L: Lane, const V: usize> {
+    frames: [&'a [[L::T; CHAINS]]; V],
+    taps: [Rows<'a, L>; CHAINS],
+    chains: usize,
+    sums: &'b mut [[Sums<L>; V]; CHAINS],
+}
+
+impl<L: Lane, const V: usize> Stage<'_, '_, L, V> {
+    /// The frames of these steps back, for the groups from `FIRST` on.
+    #[inline(always)]
+    fn add<const FIRST: usize>(&mut self, steps: Range<usize>) {
+        if FIRST >= V {
+            return;
+        }
+        let last = self.frames[0].len() - 1;
+        for step in steps {
+            for k in 0..CHAINS {
+                for v in FIRST..V {
+                    let x = L::splat(self.frames[v][last - step][CHAINS - 1 - k]);
+                    add(&mut self.sums[k % self.chains][v], x, &self.taps[k], step);
+                }
+            }
+        }
+    }
+}
+
+/// What the frames before each of V groups are to it: `reach` of them to the first group, and for each
+/// later one a group more, as far as there are taps.
 #[inline(always)]
-fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T]) -> [Sums<L>; V] {
+fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], reach: usize) -> [Sums<L>; V] {
     let (per, count) = (GROUP / L::N, lookback(taps));
     let chains = if L::REGISTERS >= 32 { CHAINS } else { 2 };
     let mut sums = [[[L::splat(L::T::default()); 4]; V]; CHAINS];
@@ -264,14 +303,17 @@ fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T]) -> [Sums<L>;
     });
     let taps: [Rows<'_, L>; CHAINS] =
         array::from_fn(|k| Rows::new(taps, GROUP + k, CHAINS, steps, per));
-    for step in 0..steps {
-        for k in 0..CHAINS {
-            for v in 0..V {
-                let x = frames[v][steps - 1 - step][CHAINS - 1 - k];
-                add(&mut sums[k % chains][v], L::splat(x), &taps[k], step);
-            }
-        }
-    }
+    let until = |v: usize| reach.saturating_add(v * GROUP).div_ceil(CHAINS).min(steps);
+    let mut stage = Stage {
+        frames,
+        taps,
+        chains,
+        sums: &mut sums,
+    };
+    stage.add::<0>(0..until(0));
+    stage.add::<1>(until(0)..until(1));
+    stage.add::<2>(until(1)..until(2));
+    stage.add::<3>(until(2)..until(3));
     let mut total = sums[0];
     for v in 0..V {
         for p in 0..per {
@@ -285,7 +327,8 @@ fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T]) -> [Sums<L>;
     total
 }
 
-/// Work of so many taps for so many outputs, in the units of the levels' tasks.
-pub(crate) fn cost(taps: usize, outputs: usize) -> u64 {
-    (taps * outputs / 64) as u64
+/// Work of outputs that look back to so many frames before their group, in the units of the levels'
+/// tasks.
+pub(crate) fn cost<T>(before: usize, outputs: usize) -> u64 {
+    ((before + GROUP) * outputs * size_of::<T>()).div_ceil(128) as u64
 }

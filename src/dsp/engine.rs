@@ -4,6 +4,7 @@ mod agenda;
 mod level;
 pub(crate) mod responses;
 mod shelf;
+mod voice;
 
 use std::ops::Range;
 
@@ -13,11 +14,12 @@ use super::direct::{self, Begun};
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
-use super::history::History;
+use super::history::{Frames, History, Slice};
 use super::plan::{Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
+use agenda::Done;
 use level::Level;
 use responses::Responses;
 use shelf::Shelf;
@@ -47,10 +49,13 @@ pub(crate) struct Engine<T: Sample> {
     /// In order of size.
     levels: Vec<Level<T>>,
     fade: Fade<T>,
-    /// Work per frame that keeps every deadline, and what is due now; both scaled by `SCALE`.
+    /// All work per frame, and what is due now; both scaled by `SCALE`.
     rate: i64,
     rate_is_raised: bool,
     due: i64,
+    /// Work of a granule that cannot be spread: of its last call, and of the head, for so many routes.
+    at_once: i64,
+    heads: usize,
     /// All work so far, in units of the agendas.
     work: u64,
     /// For each output the frame up to which an input fault harms it.
@@ -69,14 +74,35 @@ struct Head<T> {
     leaving: Option<(usize, usize)>,
     /// The outputs of both, in a fade.
     scratch: [Vec<T>; 2],
+    reach: Reach,
     /// For each output and each route to it.
     begun: Vec<Vec<Begun<T>>>,
 }
 
 const SCALE: i64 = 1 << 16;
 
-// With each step of the grid a group of outputs begins, too, so no group has two sets.
+/// How far back the head looks: so many frames before a granule's begin, and, if it grows, all that
+/// have come since.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    before: usize,
+    grows: bool,
+}
+
+impl Reach {
+    /// Frames before the one that is so many behind a granule's begin.
+    #[inline]
+    fn at(self, within: usize) -> usize {
+        self.before + if self.grows { within } else { 0 }
+    }
+}
+
+/// At multiples of so many frames at the latest the head takes over a new set.
+const HEAD_STEP: usize = 64;
+
+// With each step of the grid and of the head a group of outputs begins, too, so no group has two sets.
 const _: () = assert!(Plan::MIN_BLOCK.is_multiple_of(direct::GROUP));
+const _: () = assert!(HEAD_STEP.is_multiple_of(direct::GROUP));
 
 impl<T: Sample> Engine<T> {
     /// For one set of responses for good.
@@ -95,8 +121,12 @@ impl<T: Sample> Engine<T> {
         let begun = |routes: &Vec<_>| vec![Begun::new(); routes.len()];
         let begun = set.value.routes.iter().map(begun).collect();
         let granule = layout.granule();
-        // While a level works on two blocks, up to one more comes in.
-        let blocks = layout.levels.last().map_or(granule, |l| 4 * l.block);
+        // While a level works on a block, up to one more comes in.
+        let blocks = layout.levels.last().map_or(granule, |l| 2 * l.block);
+        let heads = match layout.head {
+            0 => 0,
+            _ => set.value.routes.iter().map(Vec::len).sum(),
+        };
         let history = History::new(cpu, layout.head, blocks, granule, layout.latency);
         let shelf = Shelf::new(set, layout.levels.len() + 1);
         let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
@@ -112,11 +142,17 @@ impl<T: Sample> Engine<T> {
             rate: 0,
             rate_is_raised: false,
             due: 0,
+            at_once: 0,
+            heads,
             work: 0,
             head: Head {
                 set: shelf.current(),
                 leaving: None,
                 scratch: [vec![T::zero(); granule], vec![T::zero(); granule]],
+                reach: Reach {
+                    before: layout.head_reach(0),
+                    grows: layout.head_reach(granule - 1) > layout.head_reach(0),
+                },
                 begun,
             },
             shelf,
@@ -216,7 +252,11 @@ impl<T: Sample> Engine<T> {
     pub fn run(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         self.in_segments(frames, |engine, now| {
             for channel in 0..engine.inputs() {
-                engine.write(channel, now.len(), channels.read(channel, now.clone()));
+                let frames = now.len();
+                match channels.read_slice(channel, now.clone()) {
+                    Some(samples) => engine.write(channel, frames, Slice(samples)),
+                    None => engine.write(channel, frames, channels.read(channel, now.clone())),
+                }
             }
             for channel in 0..engine.outputs() {
                 channels.write(channel, now.clone(), |target| engine.emit(channel, target));
@@ -229,11 +269,16 @@ impl<T: Sample> Engine<T> {
     fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
         let mut at = 0;
         while at < frames {
-            let within = self.position & (self.granule - 1);
+            // While a set is to take over, the head's step is small, that it may be heard soon.
+            let grid = match self.shelf.is_settled() {
+                true => self.granule,
+                false => self.granule.min(HEAD_STEP),
+            };
+            let within = self.position & (grid - 1);
             if within == 0 {
                 self.turn_head();
             }
-            let n = (self.granule - within).min(frames - at);
+            let n = (grid - within).min(frames - at);
             step(self, at..at + n);
             self.advance(n);
             at += n;
@@ -257,7 +302,7 @@ impl<T: Sample> Engine<T> {
 
     /// Takes one input's frames of this segment.
     #[inline]
-    fn write(&mut self, input: usize, frames: usize, samples: impl Iterator<Item = T>) {
+    fn write(&mut self, input: usize, frames: usize, samples: impl Frames<T>) {
         let history = &mut self.histories[input];
         history.write(self.position, frames, samples);
         self.faults_end = self.faults_end.max(history.faults_end());
@@ -289,28 +334,30 @@ impl<T: Sample> Engine<T> {
     /// Adds what the heads of a set make of the inputs; returns the work.
     #[inline]
     fn add_head(&mut self, set: usize, output: usize, target: &mut [T]) -> u64 {
-        let mut work = 0;
+        let (mut work, reach) = (0, self.head.reach);
         let routes = self.shelf.get(set).routes[output].iter();
         for ((route, prepared), begun) in routes.zip(&mut self.head.begun[output]) {
             let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
-            let lookback = direct::lookback(taps);
             if let [y] = target
                 && begun.goes_on(self.position)
             {
                 let x = history.at(self.position);
                 (self.compiled.next)(self.cpu, taps, x, self.position, y, begun);
-                work += direct::cost(lookback, 1);
+                work += direct::cost::<T>(0, 1);
                 continue;
             }
             // The group of outputs begins here.
             let begin = self.position - self.position % direct::GROUP;
-            if taps.is_empty() || history.is_silent_since(begin.saturating_sub(lookback)) {
+            let lookback = direct::lookback(taps);
+            let reach = reach.at(begin & (self.granule - 1));
+            let most = lookback.min(reach);
+            if taps.is_empty() || history.is_silent_since(begin.saturating_sub(most)) {
                 continue;
             }
             let frames = self.position - begin + target.len();
             let recent = history.recent(begin, lookback, frames);
-            (self.compiled.fir)(self.cpu, taps, recent, self.position, target, begun);
-            work += direct::cost(lookback, target.len());
+            (self.compiled.fir)(self.cpu, taps, recent, self.position, reach, target, begun);
+            work += direct::cost::<T>(lookback.min(most + target.len() / 2), target.len());
         }
         work
     }
@@ -338,25 +385,40 @@ impl<T: Sample> Engine<T> {
         if let Some((_, done)) = &mut self.head.leaving {
             *done += frames;
         }
+        let within = self.position & (self.granule - 1);
+        let is_full = within == 0;
+        let until = if is_full { self.granule } else { within };
         self.due += self.rate * frames as i64;
+        self.due -= self.head_work(until) - self.head_work(until - frames);
+        if is_full {
+            self.due -= self.at_once * SCALE;
+        }
         let mut busy = 0;
         while self.due > 0 {
             let Some(level) = self.levels.get_mut(busy) else {
-                // All is done ahead of time; nothing can be due before the next block.
-                self.due = 0;
                 break;
             };
-            match level.work(&self.histories, &self.shelf) {
-                Some(work) => {
-                    self.due -= work * SCALE;
+            let due = self.due / SCALE + 1;
+            match level.work(due, &self.histories, &self.shelf) {
+                Some(Done { due, work }) => {
+                    self.due -= due * SCALE;
                     self.work += work as u64;
                 }
                 None => busy += 1,
             }
         }
-        if self.position & (self.granule - 1) == 0 {
+        if is_full {
+            // All that is due is done, or there was nothing to do.
+            self.due = self.due.min(0);
             self.turn();
         }
+    }
+
+    /// The head's work in the first `frames` of a granule, scaled.
+    fn head_work(&self, frames: usize) -> i64 {
+        let Head { reach, .. } = self.head;
+        let sum = reach.at(0) + reach.at(frames) + 2 * direct::GROUP;
+        (self.heads * frames * sum * size_of::<T>()) as i64 * (SCALE / 256)
     }
 
     /// A step of the grid.
@@ -384,7 +446,11 @@ impl<T: Sample> Engine<T> {
             let work = level.work_to_spread(&self.shelf);
             work * SCALE / level.block() as i64 + i64::from(work > 0)
         };
-        self.rate = self.levels.iter().map(rate).sum();
+        let spread: i64 = self.levels.iter().map(rate).sum();
+        let first = self.levels.first();
+        self.at_once = first.map_or(0, |level| level.work_at_once(&self.shelf));
+        let at_once = self.at_once * SCALE + self.head_work(self.granule);
+        self.rate = spread + at_once / self.granule as i64 + 1;
         self.rate_is_raised = !self.shelf.is_settled();
     }
 

@@ -1,15 +1,17 @@
 //! The transform of one block size, made for convolution.
 //!
-//! Overlap-save looks at two neighbouring blocks of B frames, the previous one p and the current
-//! one c. They make B complex points u = p + i c, a polynomial in z modulo z^B - i. A partition h
-//! of a response is a polynomial too. In the product, whatever passes z^B comes back times i:
+//! What a block x of B frames is to the block of output q blocks later goes through 2 B taps: the
+//! lower B, l, from tap (q - 1) B on, where the product runs over into the block, and the upper B, u,
+//! from tap q B on. They make B complex points l + i u, a polynomial in z modulo z^B - i; the block
+//! is a polynomial too. In the product, whatever passes z^B comes back times i:
 //!
-//!   (p + i c) h  mod  z^B - i  =  p h low - c h high  +  i (p h high + c h low)
+//!   x (l + i u)  mod  z^B - i  =  x l low - x u high  +  i (x l high + x u low)
 //!
-//! and the imaginary part, c h low + p h high, is exactly the B frames of output that belong to the
-//! current block (the "right-angle" convolution; Nussbaumer 1981). So one transform of B complex
-//! points serves where usually a real one of 2 B stands, with no DC or Nyquist bin apart and no
-//! bins to untangle.
+//! and the imaginary part, x l high + x u low, is exactly the B frames of output (the "right-angle"
+//! convolution; Nussbaumer 1981). So one transform of B complex points serves where usually a real one
+//! of 2 B stands, with no DC or Nyquist bin apart and no bins to untangle. And it is the response that
+//! is cut into overlapping windows, once; a block of the signal is transformed alone, and what it is to
+//! each block of output is one product.
 //!
 //! Forward, z^B - i is split into ever smaller factors z^m - w, each node of that tree with its own
 //! constant root, down to the bins, which are the values at the B roots of z^B = i; back, the same
@@ -26,9 +28,10 @@ mod tests;
 use super::compiled::Compiled;
 use super::pairs;
 use super::product::{Sum, TILE};
-use crate::kernel::{self, Buffer, Cpu};
+use crate::kernel::{self, Body, Buffer, Cpu, Lane};
 use crate::signal::Sample;
-use pass::{ForwardLeaves, ForwardPass, InverseLeaves, InversePass, Piece};
+pub(super) use pass::Points;
+use pass::{Collect, ForwardLeaves, ForwardPass, InverseLeaves, InversePass, Piece};
 use roots::{LeafRoots, PassRoots};
 use std::ops::Range;
 
@@ -40,7 +43,7 @@ const LOCAL: usize = 1024;
 const GROUP: usize = 2048;
 
 /// Points in the butterflies of one step.
-const STEP: usize = 1024;
+const STEP: usize = 512;
 
 /// The transform of blocks of one size: a plan, without state.
 #[derive(Clone, Debug)]
@@ -60,12 +63,12 @@ pub struct Transform<T: 'static> {
 
 /// What the way back begins with.
 pub(crate) enum Bins<'a, T: 'static> {
-    Sum(&'a Sum<'a, T>),
+    Sum(Sum<'a, T>),
     Pairs(pairs::Bins<'a, T>),
 }
 
-impl<'a, T> From<&'a Sum<'a, T>> for Bins<'a, T> {
-    fn from(sum: &'a Sum<'a, T>) -> Self {
+impl<'a, T> From<Sum<'a, T>> for Bins<'a, T> {
+    fn from(sum: Sum<'a, T>) -> Self {
         Self::Sum(sum)
     }
 }
@@ -179,93 +182,56 @@ impl<T: Sample> Transform<T> {
         self.steps.len()
     }
 
-    /// Does some steps of the transform of the blocks `prev` and `cur` into slot `slot` of `spectra`.
+    /// Does some steps of the transform of `block` into slot `slot` of `spectra`.
     ///
     /// Steps come in order and all of them make one transform; how they are cut into calls changes
-    /// no bit. `prev` and `cur` are read by early steps only, the slot is written by late ones.
+    /// no bit. `block` is read by early steps only, the slot is written by late ones.
     pub fn forward(
         &self,
         steps: Range<usize>,
-        prev: &[T],
-        cur: &[T],
+        block: &[T],
         work: &mut [T],
         spectra: &mut [T],
         slot: usize,
     ) {
-        (self.compiled.forward)(self, steps, prev, cur, work, spectra, slot);
+        let points = Points {
+            re: block,
+            im: None,
+        };
+        (self.compiled.forward)(self, steps, points, work, spectra, slot);
     }
 
     pub(super) fn run_forward(
         &self,
         steps: Range<usize>,
-        prev: &[T],
-        cur: &[T],
+        points: Points<'_, T>,
         work: &mut [T],
         spectra: &mut [T],
         slot: usize,
     ) {
         let slots = spectra.len() >> (self.block.ilog2() + 1);
+        let fits = |points: &[T]| points.len() == self.block;
         assert!(
-            prev.len() == self.block && cur.len() == self.block,
+            fits(points.re) && points.im.is_none_or(fits),
             "a block of another size"
         );
         assert!(
             slot < slots && spectra.len() == 2 * self.block * slots,
             "no such slot"
         );
-        let mut next = steps.start;
-        while next < steps.end {
-            let step = self.steps[next];
-            next += 1;
-            let (pass, node) = (step.pass as usize, step.node as usize);
-            if let Some(roots) = self.passes.get(pass) {
-                let piece = self.piece(step);
-                let source = Piece {
-                    starts: [step.from as usize; 2],
-                    stride: self.block >> roots.radix.ilog2(),
-                    ..piece
-                };
-                let body = ForwardPass {
-                    source: (pass == 0).then_some(([prev, cur], source)),
-                    work,
-                    piece,
-                    radix: roots.radix,
-                    roots: roots.of(node, step.nodes as usize),
-                };
-                kernel::run(self.cpu, body);
-            } else {
-                // Neighbouring leaves of one call run as one, as far as their input has no gap.
-                let first = next - 1;
-                while next < steps.end && self.steps[next].pass == step.pass {
-                    if self.begins_local(self.steps[next].node) {
-                        break;
-                    }
-                    next += 1;
-                }
-                let leaves = next - first;
-                let [re, im] = self.leaf_starts(node);
-                let source = if self.passes.is_empty() {
-                    [prev, cur]
-                } else {
-                    let len = leaves * self.tile;
-                    [&work[re..re + len], &work[im..im + len]]
-                };
-                let body = ForwardLeaves {
-                    source,
-                    leaves,
-                    first: self.leaves.first.of(node, leaves),
-                    rest: self.leaves.rest(node, leaves),
-                    spectra,
-                    start: (node * slots + slot) * 2 * self.tile,
-                    stride: slots * 2 * self.tile,
-                };
-                kernel::run(self.cpu, body);
-            }
-        }
+        let body = ForwardSteps {
+            transform: self,
+            steps,
+            points,
+            work,
+            spectra,
+            slot,
+            slots,
+        };
+        kernel::run(self.cpu, body);
     }
 
-    /// Does some steps of the way back from `bins`, whose imaginary part, in `out`, is the output
-    /// that belongs to the current block.
+    /// Does some steps of the way back from `bins`, whose imaginary part, in `out`, is the output.
     ///
     /// `bins` are read by early steps only, `out` is written by late ones.
     pub fn inverse<'a>(
@@ -286,65 +252,60 @@ impl<T: Sample> Transform<T> {
         out: &mut [T],
     ) {
         assert!(out.len() == self.block, "a block of another size");
-        let mut next = steps.start;
-        while next < steps.end {
-            let step = self.inverse_step(next);
-            next += 1;
-            let (pass, node) = (step.pass as usize, step.node as usize);
-            if let Some(roots) = self.passes.get(pass) {
-                let piece = self.piece(step);
-                let sink = Piece {
-                    starts: [step.from as usize; 2],
-                    stride: self.block >> roots.radix.ilog2(),
-                    ..piece
-                };
-                let body = InversePass {
-                    work,
-                    piece,
-                    sink: (pass == 0).then_some((&mut *out, sink)),
-                    radix: roots.radix,
-                    roots: roots.of(node, step.nodes as usize),
-                };
-                kernel::run(self.cpu, body);
-            } else {
-                let first = next - 1;
-                let mut node = node;
-                while next < steps.end && self.inverse_step(next).pass == step.pass {
-                    if self.begins_local(node as u32) {
-                        break;
-                    }
-                    node -= 1;
-                    next += 1;
-                }
-                let leaves = next - first;
-                let all = self.passes.is_empty();
-                let body = InverseLeaves {
-                    bins: &mut bins,
-                    leaf: node,
-                    leaves,
-                    first: self.leaves.first.of(node, leaves),
-                    rest: self.leaves.rest(node, leaves),
-                    work: if all { &mut *out } else { &mut *work },
-                    starts: if all { [0; 2] } else { self.leaf_starts(node) },
-                    last: all,
-                };
-                kernel::run(self.cpu, body);
-            }
-        }
+        let body = InverseSteps {
+            transform: self,
+            steps,
+            bins: &mut bins,
+            work,
+            out,
+        };
+        kernel::run(self.cpu, body);
     }
 
-    /// Puts the spectrum of a partition of a response, of at most a block, into slot `part` of
+    /// Makes some tiles of a spectrum and writes them to `bins`, instead of transforming them back.
+    pub fn collect<'a>(&self, tiles: Range<usize>, from: impl Into<Bins<'a, T>>, bins: &mut [T]) {
+        (self.compiled.collect)(self, tiles, from.into(), bins);
+    }
+
+    pub(super) fn run_collect(&self, tiles: Range<usize>, mut from: Bins<'_, T>, bins: &mut [T]) {
+        assert!(
+            tiles.end <= self.tiles() && bins.len() == 2 * self.block,
+            "a block of another size"
+        );
+        let body = Collect {
+            tiles,
+            from: &mut from,
+            bins,
+        };
+        kernel::run(self.cpu, body);
+    }
+
+    /// Bins of a tile.
+    pub fn tile(&self) -> usize {
+        self.tile
+    }
+
+    /// Tiles of a spectrum.
+    pub fn tiles(&self) -> usize {
+        self.block / self.tile
+    }
+
+    /// Puts the spectrum of a window of a response, of at most two blocks, into slot `part` of
     /// `spectra`, ready to be multiplied. Allocates.
     #[track_caller]
-    pub fn response(&self, taps: &[T], spectra: &mut [T], part: usize) {
+    pub fn response(&self, window: &[T], spectra: &mut [T], part: usize) {
         let scale = T::of(1.0 / self.block as f64);
-        let mut points = Buffer::zeros(self.block);
-        for (point, &tap) in points.iter_mut().zip(taps) {
+        let mut points = Buffer::zeros(2 * self.block);
+        for (point, &tap) in points.iter_mut().zip(window) {
             *point = tap * scale;
         }
-        let zeros = Buffer::zeros(self.block);
+        let (lower, upper) = points.split_at(self.block);
+        let points = Points {
+            re: lower,
+            im: Some(upper),
+        };
         let mut work = Buffer::zeros(self.work_len());
-        self.forward(0..self.steps(), &points, &zeros, &mut work, spectra, part);
+        (self.compiled.forward)(self, 0..self.steps(), points, &mut work, spectra, part);
     }
 
     /// The smallest magnitude but zero, and the largest.
@@ -358,40 +319,44 @@ impl<T: Sample> Transform<T> {
         self.steps[self.steps.len() - 1 - step]
     }
 
-    /// How much work a step of `forward` is, in units of about a nanosecond.
+    /// How much work a step of `forward` is, in units of about half a nanosecond.
     pub fn forward_cost(&self, step: usize) -> u32 {
-        self.cost(self.steps[step])
+        self.cost(self.steps[step], 6)
     }
 
-    /// How much work a step of `inverse` is, when its sum has `products` products per bin; if they
-    /// are made in pairs, on average of the step and the one it is joined to.
-    pub fn inverse_cost(&self, step: usize, products: usize, in_pairs: bool) -> u32 {
-        let step = self.inverse_step(step);
-        let products = match (self.passes.get(step.pass as usize), in_pairs) {
-            (Some(_), _) => 0,
-            (None, false) => products * self.tile / 8,
-            (None, true) => (products + 1) * self.tile / 12,
-        };
-        self.cost(step) + products as u32
+    /// How much work a step of `inverse` is, without the products.
+    pub fn inverse_cost(&self, step: usize) -> u32 {
+        self.cost(self.inverse_step(step), 8)
+    }
+
+    /// Whether this step of `inverse` makes a tile of bins.
+    pub fn makes_bins(&self, step: usize) -> bool {
+        self.inverse_step(step).pass as usize == self.passes.len()
     }
 
     /// Whether this step of `inverse` makes the second tile of two neighbours.
     pub fn ends_pair(&self, step: usize) -> bool {
-        let step = self.inverse_step(step);
-        step.pass as usize == self.passes.len() && step.node & 1 == 0
+        self.makes_bins(step) && self.inverse_step(step).node & 1 == 0
     }
 
-    /// What two neighbouring tiles cost, if there are two.
-    pub fn pair_cost(&self, products: usize) -> Option<u32> {
-        let tile = |step| self.inverse_cost(step, products, true);
-        let second = (0..self.steps()).find(|&step| self.ends_pair(step))?;
-        (self.block > self.tile).then(|| 2 * tile(second))
+    /// What a tile costs on the way back, without the products.
+    pub fn tile_cost(&self) -> u32 {
+        self.leaf_cost(8)
     }
 
-    fn cost(&self, step: Step) -> u32 {
+    fn leaf_cost(&self, ninths: u32) -> u32 {
+        let width = size_of::<T>() as u32 / 4;
+        width * self.tile as u32 * ninths / 9
+    }
+
+    fn cost(&self, step: Step, leaf: u32) -> u32 {
+        let width = size_of::<T>() as u32 / 4;
         match self.passes.get(step.pass as usize) {
-            Some(pass) => step.nodes * step.len * pass.radix as u32 * pass.radix.ilog2() / 24,
-            None => self.tile as u32 / 3,
+            Some(pass) => {
+                let points = step.nodes * step.len * pass.radix as u32;
+                width * points * pass.radix.ilog2() / 11
+            }
+            None => self.leaf_cost(leaf),
         }
     }
 
@@ -437,6 +402,141 @@ impl<T: Sample> Transform<T> {
     #[inline(always)]
     fn begins_local(&self, leaf: u32) -> bool {
         (leaf as usize * self.tile) & (self.local - 1) == 0
+    }
+}
+
+/// Steps of the way forward, in one go.
+struct ForwardSteps<'a, T: Sample> {
+    transform: &'a Transform<T>,
+    steps: Range<usize>,
+    points: Points<'a, T>,
+    work: &'a mut [T],
+    spectra: &'a mut [T],
+    slot: usize,
+    slots: usize,
+}
+
+impl<T: Sample> Body<T> for ForwardSteps<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let transform = self.transform;
+        let mut next = self.steps.start;
+        while next < self.steps.end {
+            let step = transform.steps[next];
+            next += 1;
+            let (pass, node) = (step.pass as usize, step.node as usize);
+            if let Some(roots) = transform.passes.get(pass) {
+                let piece = transform.piece(step);
+                let source = Piece {
+                    starts: [step.from as usize; 2],
+                    stride: transform.block >> roots.radix.ilog2(),
+                    ..piece
+                };
+                let body = ForwardPass {
+                    source: (pass == 0).then_some((self.points, source)),
+                    work: &mut *self.work,
+                    piece,
+                    radix: roots.radix,
+                    roots: roots.of(node, step.nodes as usize),
+                };
+                body.run::<L>();
+            } else {
+                // Neighbouring leaves of one call run as one, as far as their input has no gap.
+                let first = next - 1;
+                while next < self.steps.end && transform.steps[next].pass == step.pass {
+                    if transform.begins_local(transform.steps[next].node) {
+                        break;
+                    }
+                    next += 1;
+                }
+                let leaves = next - first;
+                let [re, im] = transform.leaf_starts(node);
+                let source = if transform.passes.is_empty() {
+                    self.points
+                } else {
+                    let len = leaves * transform.tile;
+                    Points {
+                        re: &self.work[re..re + len],
+                        im: Some(&self.work[im..im + len]),
+                    }
+                };
+                let body = ForwardLeaves {
+                    source,
+                    leaves,
+                    first: transform.leaves.first.of(node, leaves),
+                    rest: transform.leaves.rest(node, leaves),
+                    spectra: &mut *self.spectra,
+                    start: (node * self.slots + self.slot) * 2 * transform.tile,
+                    stride: self.slots * 2 * transform.tile,
+                };
+                body.run::<L>();
+            }
+        }
+    }
+}
+
+/// Steps of the way back.
+struct InverseSteps<'a, 'b, T: Sample> {
+    transform: &'a Transform<T>,
+    steps: Range<usize>,
+    bins: &'a mut Bins<'b, T>,
+    work: &'a mut [T],
+    out: &'a mut [T],
+}
+
+impl<T: Sample> Body<T> for InverseSteps<'_, '_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let transform = self.transform;
+        let mut next = self.steps.start;
+        while next < self.steps.end {
+            let step = transform.inverse_step(next);
+            next += 1;
+            let (pass, node) = (step.pass as usize, step.node as usize);
+            if let Some(roots) = transform.passes.get(pass) {
+                let piece = transform.piece(step);
+                let sink = Piece {
+                    starts: [step.from as usize; 2],
+                    stride: transform.block >> roots.radix.ilog2(),
+                    ..piece
+                };
+                let body = InversePass {
+                    work: &mut *self.work,
+                    piece,
+                    sink: (pass == 0).then_some((&mut *self.out, sink)),
+                    radix: roots.radix,
+                    roots: roots.of(node, step.nodes as usize),
+                };
+                body.run::<L>();
+            } else {
+                let first = next - 1;
+                let mut node = node;
+                while next < self.steps.end && transform.inverse_step(next).pass == step.pass {
+                    if transform.begins_local(node as u32) {
+                        break;
+                    }
+                    node -= 1;
+                    next += 1;
+                }
+                let leaves = next - first;
+                let all = transform.passes.is_empty();
+                let body = InverseLeaves {
+                    bins: &mut *self.bins,
+                    leaf: node,
+                    leaves,
+                    first: transform.leaves.first.of(node, leaves),
+                    rest: transform.leaves.rest(node, leaves),
+                    work: if all { &mut *self.out } else { &mut *self.work },
+                    starts: if all {
+                        [0; 2]
+                    } else {
+                        transform.leaf_starts(node)
+                    },
+                    last: all,
+                };
+                body.run::<L>();
+            }
+        }
     }
 }
 

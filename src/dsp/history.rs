@@ -1,7 +1,7 @@
 //! Ring of past input frames that can always be read in one piece.
 
 use super::compiled::Compiled;
-use crate::kernel::{self, Body, Cpu, Lane};
+use crate::kernel::{self, Body, Buffer, Cpu, Lane};
 use crate::signal::Sample;
 
 /// Past input of one channel. Positions are absolute frames since the last reset.
@@ -15,7 +15,7 @@ pub(crate) struct History<T: 'static> {
     compiled: &'static Compiled<T>,
     /// `mirror` frames that repeat the ring's end, then the ring, whose length is a power of two
     /// (a division would cost more than what it serves).
-    buffer: Vec<T>,
+    buffer: Buffer<T>,
     mirror: usize,
     granule: usize,
     /// Largest magnitude so far.
@@ -47,7 +47,7 @@ impl<T: Sample> History<T> {
         Self {
             cpu,
             compiled: Compiled::table(),
-            buffer: vec![T::zero(); mirror + ring],
+            buffer: Buffer::zeros(mirror + ring),
             mirror,
             granule,
             peak: T::zero(),
@@ -75,18 +75,18 @@ impl<T: Sample> History<T> {
 
     /// Writes frames from position `at` on.
     #[inline]
-    pub fn write(&mut self, at: usize, frames: usize, input: impl Iterator<Item = T>) {
+    pub fn write(&mut self, at: usize, frames: usize, input: impl Frames<T>) {
         let (ring, mirror) = (self.ring(), self.mirror);
         let start = at & (ring - 1);
         if start == 0 {
             self.buffer.copy_within(ring..ring + mirror, 0);
         }
         if frames < FEW {
-            for (n, x) in input.enumerate() {
-                self.push(at + n, x);
-            }
+            input.each(|n, x| self.push(at + n, x));
         } else {
-            self.write_many(at, frames, input);
+            let target = &mut self.buffer[mirror + start..][..frames];
+            let found = input.copy_to(target, self.cpu, self.compiled);
+            self.look_at(at, frames, found);
         }
         if (at + frames) & (self.granule - 1) == 0 {
             let relative = self.peak * T::epsilon() * T::epsilon();
@@ -124,20 +124,16 @@ impl<T: Sample> History<T> {
         }
     }
 
-    fn write_many(&mut self, at: usize, frames: usize, input: impl Iterator<Item = T>) {
-        let start = at & (self.ring() - 1);
-        let floor = self.floor;
-        let target = &mut self.buffer[self.mirror + start..][..frames];
-        for (slot, x) in target.iter_mut().zip(input) {
-            *slot = x;
-        }
-        let (least, most) = (self.compiled.magnitudes)(self.cpu, target);
-        if !most.is_finite() || least < floor {
+    /// Draws the conclusions from frames that have been written, of which the least and the largest
+    /// magnitude are known.
+    fn look_at(&mut self, at: usize, frames: usize, (least, most): (T, T)) {
+        if !most.is_finite() || least < self.floor {
             for at in at..at + frames {
                 self.push(at, self.at(at));
             }
             return;
         }
+        let target = &self.buffer[self.mirror + (at & (self.ring() - 1))..][..frames];
         if most > T::zero() {
             let sounding = target.iter().rposition(|&x| x != T::zero());
             self.sound_end = at + sounding.map_or(0, |last| last + 1);
@@ -184,6 +180,45 @@ impl<T: Sample> History<T> {
     }
 }
 
+/// Frames of one channel, to be written.
+pub(crate) trait Frames<T: Sample> {
+    /// Has each of them taken, with its number.
+    fn each(self, take: impl FnMut(usize, T));
+    /// Copies them to a slice of their length; returns what [`Sample::magnitudes`] does.
+    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T);
+}
+
+impl<T: Sample, I: Iterator<Item = T>> Frames<T> for I {
+    #[inline]
+    fn each(self, mut take: impl FnMut(usize, T)) {
+        self.enumerate().for_each(|(n, x)| take(n, x));
+    }
+
+    #[inline]
+    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T) {
+        for (slot, x) in target.iter_mut().zip(self) {
+            *slot = x;
+        }
+        (compiled.magnitudes)(cpu, target)
+    }
+}
+
+/// Such as lie side by side.
+pub(crate) struct Slice<'a, T>(pub &'a [T]);
+
+impl<T: Sample> Frames<T> for Slice<'_, T> {
+    #[inline]
+    fn each(self, mut take: impl FnMut(usize, T)) {
+        let frames = self.0.iter().enumerate();
+        frames.for_each(|(n, &x)| take(n, x));
+    }
+
+    #[inline]
+    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T) {
+        (compiled.copy)(cpu, self.0, target)
+    }
+}
+
 /// [`Sample::magnitudes`] with the CPU's best instructions.
 pub(super) fn magnitudes<T: Sample>(cpu: Cpu, samples: &[T]) -> (T, T) {
     let mut found = (T::zero(), T::zero());
@@ -204,6 +239,32 @@ impl<T: Sample> Body<T> for Magnitudes<'_, T> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
         *self.found = T::magnitudes(self.of);
+    }
+}
+
+/// [`Sample::copy_with_magnitudes`], the same way.
+pub(super) fn copy<T: Sample>(cpu: Cpu, from: &[T], to: &mut [T]) -> (T, T) {
+    assert!(from.len() == to.len(), "slices of unequal length");
+    let mut found = (T::zero(), T::zero());
+    let body = Copy {
+        from,
+        to,
+        found: &mut found,
+    };
+    kernel::run(cpu, body);
+    found
+}
+
+struct Copy<'a, T> {
+    from: &'a [T],
+    to: &'a mut [T],
+    found: &'a mut (T, T),
+}
+
+impl<T: Sample> Body<T> for Copy<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        *self.found = T::copy_with_magnitudes(self.from, self.to);
     }
 }
 

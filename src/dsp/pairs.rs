@@ -12,7 +12,9 @@
 
 use super::delay_line::DelayLine;
 use super::fft::butterfly::Complex;
-use super::product::{Partitions, Pasts, Path, Run, TILE, complex, operands, with_its_room};
+use super::product::{
+    Partitions, Pasts, Path, Run, TILE, complex, operands, tile_of, with_its_room,
+};
 use crate::kernel::{Buffer, Lane, Rows, RowsMut, Scalar};
 
 /// What takes turns in leading.
@@ -36,6 +38,8 @@ struct Twin {
 /// What one output keeps from block to block at one level.
 #[derive(Debug)]
 pub(crate) struct Pairs<T> {
+    /// The partition that the newest block of the past meets.
+    first: usize,
     leading: Vec<Twin>,
     following: Vec<Run>,
     /// The sums put aside, tile by tile.
@@ -60,9 +64,11 @@ impl<T: Clone> Clone for Pairs<T> {
 }
 
 impl<T: Scalar> Pairs<T> {
-    /// For blocks of `block` bins, so many paths, and so many partitions of each.
-    pub fn new(block: usize, paths: usize, partitions: usize) -> Self {
+    /// For blocks of `block` bins, so many paths, and so many partitions of each, of which `first` is
+    /// the one that the newest block of the past meets.
+    pub fn new(block: usize, paths: usize, partitions: usize, first: usize) -> Self {
         Self {
+            first,
             leading: Vec::with_capacity(paths * partitions),
             following: Vec::with_capacity(paths * partitions),
             bins: Buffer::zeros(2 * block),
@@ -82,44 +88,62 @@ impl<T: Scalar> Pairs<T> {
         (self.leaves, self.goes_on) = (false, false);
     }
 
-    /// Lists the products of a block; returns whether there are any.
-    pub fn collect(&mut self, paths: &[Path<T>], lines: &[DelayLine<T>]) -> bool {
+    /// Lists the products of a block, which reaches to so many partitions, where the next one will
+    /// reach to so many; returns whether there are any.
+    pub fn collect(
+        &mut self,
+        paths: &[Path<T>],
+        lines: &[DelayLine<T>],
+        reach: [usize; 2],
+    ) -> bool {
         self.leading.clear();
         self.following.clear();
         self.resumes = std::mem::take(&mut self.leaves);
         // Without what was put aside, all terms are new.
+        let first = self.first;
         let new = match std::mem::replace(&mut self.goes_on, true) {
-            true => 0..1,
-            false => 0..usize::MAX,
+            true => first..first + 1,
+            false => first..reach[0],
         };
         for (index, path) in paths.iter().enumerate() {
             let (line, response) = (&lines[path.input], &*path.partitions);
             if !line.all_silent() {
-                self.lead(index, line, response);
-                Run::list(index, line, response, new.clone(), &mut self.following);
+                self.lead(index, line, response, reach);
+                let (new, following) = (new.clone(), &mut self.following);
+                Run::list(index, line, response, first, new, following);
             }
         }
         self.leaves = self.leading.iter().any(|twin| twin.next);
         self.resumes || !self.leading.is_empty() || !self.following.is_empty()
     }
 
-    fn lead(&mut self, path: usize, line: &DelayLine<T>, response: &Partitions<T>) {
+    fn lead(
+        &mut self,
+        path: usize,
+        line: &DelayLine<T>,
+        response: &Partitions<T>,
+        reach: [usize; 2],
+    ) {
         let all = line.all_sound() && response.all_sound;
-        let parts = response.silent.len();
-        let sounds = |part: usize| part < parts && (all || !response.silent[part]);
+        // Partition `part` meets this block's past in the one, `part + 1` in the other.
+        let [now, next] = reach.map(|reach| reach.min(response.silent.len()));
+        let next = next.saturating_sub(1);
+        let sounds = |part: usize| all || !response.silent[part];
         let kind = |slot: usize, part: usize| match all || !line.is_silent(slot) {
-            true => (sounds(part), sounds(part + 1)),
+            true => (part < now && sounds(part), part < next && sounds(part + 1)),
             false => (false, false),
         };
-        let mut part = 0;
+        let (both, parts) = (now.min(next), now.max(next));
+        let mut part = self.first;
         while part < parts {
             // The ring breaks where its slots do.
-            let slot = line.slot(part);
+            let slot = line.slot(part - self.first);
             let most = (line.spectra().slots() - slot).min(parts - part);
             let (now, next) = kind(slot, part);
             let count = match all {
-                true if next => most.min(parts - 1 - part),
-                _ => (1..most)
+                true if part < both => most.min(both - part),
+                true => most,
+                false => (1..most)
                     .find(|k| kind(slot + k, part + k) != (now, next))
                     .unwrap_or(most),
             };
@@ -133,6 +157,16 @@ impl<T: Scalar> Pairs<T> {
             self.leading.extend((now || next).then_some(twin));
             part += count;
         }
+    }
+
+    /// How many products each bin takes, on average of what leads and what follows.
+    pub fn products(&self) -> usize {
+        let leading = self.leading.iter().map(|twin| {
+            let sums = usize::from(twin.now) + usize::from(twin.next);
+            sums * twin.run.count
+        });
+        let following = self.following.iter().map(|run| run.count);
+        (leading.sum::<usize>() + following.sum::<usize>()) / 2
     }
 
     /// The bins of block number `block` of the grid, as it was collected.
@@ -237,8 +271,7 @@ impl<T: Scalar> Bins<'_, T> {
     fn follow<L: Lane<T = T>, const V: usize>(&self, tile: usize, first: usize) -> [Complex<L>; V] {
         let mut sum = [Complex::<L>::zero(); V];
         if self.pairs.resumes {
-            let size = 2 * TILE * L::N;
-            let aside = Rows::<L>::new(&self.pairs.bins, tile * size, size, 1, 2 * TILE);
+            let aside = tile_of::<L>(&self.pairs.bins, tile);
             for v in 0..V {
                 sum[v] = complex(&aside, 0, first + v);
             }
@@ -276,6 +309,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::dsp::scheme::{LevelShape, Pace};
     use crate::dsp::spectra::Spectra;
     use crate::kernel::{self, Body, Cpu};
 
@@ -335,11 +369,28 @@ mod tests {
     /// The sums of products of each block, by definition, and as the pairs have them.
     fn compare(cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
         for turns in [Turns::Halves, Turns::Tiles] {
-            compare_by(turns, cpu, silent, quiet, anew);
+            for (first, ratio) in [(0, None), (1, None), (0, Some(2)), (1, Some(4))] {
+                compare_by(turns, first, ratio, cpu, silent, quiet, anew);
+            }
         }
     }
 
-    fn compare_by(turns: Turns, cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
+    fn compare_by(
+        turns: Turns,
+        first: usize,
+        ratio: Option<usize>,
+        cpu: Cpu,
+        silent: &[bool],
+        quiet: &[usize],
+        anew: &[usize],
+    ) {
+        let shape = LevelShape {
+            block: BLOCK,
+            pace: Pace::Spread,
+            partitions: SLOTS,
+            taps: (0, usize::MAX),
+            ratio,
+        };
         let (size, tile) = (2 * TILE * cpu.lanes::<f64>(), TILE * cpu.lanes::<f64>());
         let mut noise = Noise(1);
         let mut paths: Vec<Path<f64>> = [0, 1, 0]
@@ -349,7 +400,7 @@ mod tests {
             })
             .into();
         let mut lines = vec![DelayLine::<f64>::new(BLOCK, SLOTS); 2];
-        let mut pairs = Pairs::new(BLOCK, paths.len(), SLOTS);
+        let mut pairs = Pairs::new(BLOCK, paths.len(), SLOTS, first);
         for block in 0..40 {
             for (input, line) in lines.iter_mut().enumerate() {
                 line.turn(quiet.contains(&(block + 2 * input)));
@@ -366,11 +417,12 @@ mod tests {
             let mut sum = vec![0.0; 2 * BLOCK];
             for path in &paths {
                 let line = &lines[path.input];
-                for (k, &none) in silent.iter().enumerate() {
-                    if none || line.is_silent(line.slot(k)) {
+                let parts = silent.iter().take(shape.reach(block)).enumerate();
+                for (k, &none) in parts.skip(first) {
+                    if none || line.is_silent(line.slot(k - first)) {
                         continue;
                     }
-                    let x = part(line.spectra(), line.slot(k), size);
+                    let x = part(line.spectra(), line.slot(k - first), size);
                     let h = part(&path.partitions.spectra, k, size);
                     let each = sum.chunks_mut(size).zip(x.chunks(size)).zip(h.chunks(size));
                     for ((sum, x), h) in each {
@@ -382,7 +434,8 @@ mod tests {
                 }
             }
             let mut out = vec![0.0; 2 * BLOCK];
-            if pairs.collect(&paths, &lines) {
+            let reach = [shape.reach(block), shape.reach(block + 1)];
+            if pairs.collect(&paths, &lines, reach) {
                 let bins = pairs.bins(block, turns, &paths, Pasts::Lines(&lines));
                 let out = &mut out[..];
                 kernel::run(cpu, All { bins, out });

@@ -11,7 +11,7 @@ use super::error::BuildError;
 use super::fft::Transform;
 use super::product::Partitions;
 use super::routing::Routing;
-use super::scheme::{Direct, Layout, Levels, Pace, Scheme, Uniform};
+use super::scheme::{Direct, Layout, Levels, Pace, Scheme, Shares, Uniform};
 use super::spectra::Spectra;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
@@ -64,6 +64,7 @@ pub struct Plan {
     capacity: usize,
     latency: Latency,
     partition: Partition,
+    shares: Shares,
     cpu: Cpu,
 }
 
@@ -79,6 +80,7 @@ impl Plan {
             capacity,
             latency: Latency::Zero,
             partition: Partition::Auto,
+            shares: Shares::ByBlock,
             cpu: Cpu::detect(),
         }
     }
@@ -91,6 +93,15 @@ impl Plan {
         let block = cost::stored_block(plan.cpu, capacity, Self::MAX_BLOCK);
         plan.with_partition(Partition::Uniform { block })
             .with_latency(Latency::AtMost(block))
+    }
+
+    /// The same for responses that others may take over from while they play, as
+    /// [`Control::set_prepared`](crate::Control::set_prepared) has it. Each tap is then answered to by one
+    /// part for good, which costs some more work; without, neighbouring parts share the taps by where
+    /// the frame that they make lies.
+    pub fn for_swaps(self) -> Self {
+        let shares = Shares::ByTap;
+        Self { shares, ..self }
     }
 
     /// Changes the length of the longest response, in frames.
@@ -133,17 +144,22 @@ impl Plan {
             })
         };
         Ok(match self.partition {
-            Partition::Auto => cost::cheapest::<T>(self.cpu, self.capacity, latency, counts),
-            Partition::Direct => Direct.layout(self.capacity, latency),
+            Partition::Auto => {
+                cost::cheapest::<T>(self.cpu, self.capacity, latency, counts, self.shares)
+            }
+            Partition::Direct => Direct.layout(self.capacity, latency, self.shares),
             Partition::Uniform { block } => {
                 power_of_two(block, Self::MIN_BLOCK)?;
-                Uniform { block }.layout(self.capacity, latency)
+                Uniform { block }.layout(self.capacity, latency, self.shares)
             }
             Partition::Levels { first, growth } => {
                 power_of_two(first, Self::MIN_BLOCK)?;
                 power_of_two(growth, 2)?;
-                Levels::growing(first, growth, Self::MAX_BLOCK, self.capacity)
-                    .layout(self.capacity, latency)
+                Levels::growing(first, growth, Self::MAX_BLOCK, self.capacity).layout(
+                    self.capacity,
+                    latency,
+                    self.shares,
+                )
             }
         })
     }
@@ -265,12 +281,13 @@ impl Outline {
         self.layout.head - self.layout.latency.min(self.layout.head)
     }
 
-    /// For each level the frames of a partition, the tap at which its first one begins, and the
-    /// number of partitions.
+    /// For each level the frames of a block, the first tap that it answers to, and the number of
+    /// partitions. Levels overlap: a tap is answered to by the one or the other, by where the frame
+    /// that it makes lies in the larger block.
     pub fn levels(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let latency = self.layout.latency;
         let levels = self.layout.levels.iter();
-        levels.map(move |l| (l.block, l.offset() - latency, l.partitions))
+        levels.map(move |l| (l.block, l.first_tap().saturating_sub(latency), l.partitions))
     }
 
     /// Predicted time for one frame of all channels, in nanoseconds, on the machine on which the
@@ -300,8 +317,9 @@ impl fmt::Display for Outline {
                 self.head()
             )?;
         }
-        for (index, level) in self.layout.levels.iter().enumerate() {
-            let from = level.offset() - self.layout.latency;
+        for (index, (level, (_, from, _))) in
+            self.layout.levels.iter().zip(self.levels()).enumerate()
+        {
             let work = match level.pace {
                 Pace::AtOnce => "when its block is full",
                 Pace::Spread => "spread over the next block",
@@ -400,14 +418,25 @@ impl<T: Sample> Workbench<T> {
         let until = |delay: usize| delay.min(delayed.len());
         let levels = self.layout.levels.iter().zip(&self.transforms);
         let levels = levels.map(|(level, transform)| {
-            let taps = &delayed[until(level.offset())..until(level.end())];
-            let parts: Vec<&[T]> = taps.chunks(level.block).collect();
-            let mut spectra = Spectra::new(level.block, parts.len());
-            for (slot, taps) in parts.iter().enumerate() {
-                transform.response(taps, spectra.samples_mut(), slot);
+            let block = level.block;
+            let (first, last) = level.taps;
+            let mut own = delayed[..until(last)].to_vec();
+            own[..until(first)].fill(T::zero());
+            let within = |delay: usize| delay.min(own.len());
+            let window = |part: usize| {
+                let middle = (level.nearest() + part) * block;
+                &own[within(middle - block)..within(middle + block)]
+            };
+            // Tap 0 of a window is nothing to the block of output that it is for.
+            let heard = |window: &&[T]| window.len() > 1;
+            let windows = (0..level.partitions).map(window).take_while(heard);
+            let windows: Vec<&[T]> = windows.collect();
+            let mut spectra = Spectra::new(block, windows.len());
+            for (slot, window) in windows.iter().enumerate() {
+                transform.response(window, spectra.samples_mut(), slot);
             }
-            let silent = |taps: &&[T]| taps.iter().all(|&tap| tap == T::zero());
-            let silent: Vec<bool> = parts.iter().map(silent).collect();
+            let silent = |window: &&[T]| window[1..].iter().all(|&tap| tap == T::zero());
+            let silent: Vec<bool> = windows.iter().map(silent).collect();
             let all_sound = !silent.contains(&true);
             Arc::new(Partitions {
                 spectra,

@@ -50,11 +50,12 @@ pub(crate) struct Run {
 
 impl Run {
     /// Lists the products of some of a response's partitions with an input's past, in runs that
-    /// leave out silence.
+    /// leave out silence. The newest block of the past meets partition `first`.
     pub fn list<T: Scalar>(
         path: usize,
         past: &DelayLine<T>,
         response: &Partitions<T>,
+        first: usize,
         parts: Range<usize>,
         runs: &mut Vec<Run>,
     ) {
@@ -62,12 +63,12 @@ impl Run {
         let mut part = parts.start;
         while part < end {
             // The ring breaks where its slots do.
-            let slot = past.slot(part);
+            let slot = past.slot(part - first);
             let most = (slots - slot).min(end - part);
-            let sounds = |part: usize| !past.is_silent(past.slot(part)) && !response.silent[part];
+            let silent = |k: &usize| past.is_silent(slot + k) || response.silent[part + k];
             let count = match past.all_sound() && response.all_sound {
                 true => most,
-                false => (0..most).find(|k| !sounds(part + k)).unwrap_or(most),
+                false => (0..most).find(silent).unwrap_or(most),
             };
             runs.extend((count > 0).then_some(Run {
                 path,
@@ -89,6 +90,8 @@ pub(crate) fn with_its_room<R: Copy>(list: &Vec<R>) -> Vec<R> {
 
 /// A spectrum in the making: the sum over all runs of X[slot + k] H[part + k], k = 0..count.
 pub(crate) struct Sum<'a, T> {
+    /// Bins to add to, tile by tile.
+    pub begun: Option<&'a [T]>,
     pub runs: &'a [Run],
     pub paths: &'a [Path<T>],
     pub pasts: Pasts<'a, T>,
@@ -143,14 +146,27 @@ pub(crate) fn complex<L: Lane>(rows: &Rows<'_, L>, row: usize, v: usize) -> Comp
     }
 }
 
+/// A tile of one spectrum.
+#[inline(always)]
+pub(crate) fn tile_of<L: Lane>(bins: &[L::T], tile: usize) -> Rows<'_, L> {
+    let size = 2 * TILE * L::N;
+    Rows::new(bins, tile * size, size, 1, 2 * TILE)
+}
+
 /// The sum's tile `tile`, in registers throughout.
 #[inline(always)]
 pub(crate) fn sum_tile<L: Lane>(sum: &Sum<'_, L::T>, tile: usize) -> [Complex<L>; TILE] {
     let mut acc = [Complex::<L>::zero(); TILE];
+    if let Some(bins) = sum.begun {
+        let bins = tile_of::<L>(bins, tile);
+        for v in 0..TILE {
+            acc[v] = complex(&bins, 0, v);
+        }
+    }
     // X H is two products in each part. Where registers suffice, each has a sum of its own, so
     // that none waits for the one before.
     let apart = L::REGISTERS >= 32;
-    let mut other = acc;
+    let mut other = [Complex::<L>::zero(); TILE];
     for &run in sum.runs {
         let (x, h) = operands::<L>(sum.paths, sum.pasts, run, run.count, tile);
         for k in 0..run.count {

@@ -35,7 +35,7 @@ use crate::signal::Sample;
 /// let convolver = StoredConvolver::new(&plan, 1, &[ir], &Routing::Shared)?;
 /// let mut desk = convolver.desk();
 /// let input = [vec![1.0; convolver.block()]];
-/// let first = convolver.analyse(None, &input, &mut desk, None);
+/// let first = convolver.analyse(&input, &mut desk, None);
 /// let mut out = [vec![0.0; convolver.block()]]; // one block of output 0
 /// convolver.answer(0, &[&first], &mut desk, &mut out);
 /// assert!((out[0][1] - 1.0).abs() < 1e-3);
@@ -81,8 +81,8 @@ pub struct Analysis<T: Sample> {
 pub struct Desk<T: Sample> {
     /// One area for each block that is computed at once.
     work: Vec<Buffer<T>>,
-    /// A window without what is too small to count; none before there was any such thing.
-    window: [Buffer<T>; 2],
+    /// A block without what is too small to count; none before there was any such thing.
+    cleared: Buffer<T>,
 }
 
 /// Bins between two blocks that are computed at once: their operands stay near meanwhile.
@@ -218,81 +218,62 @@ impl<T: Sample> StoredConvolver<T> {
         let transform = &self.shared.transform;
         Desk {
             work: vec![Buffer::zeros(transform.work_len())],
-            window: [Buffer::zeros(0), Buffer::zeros(0)],
+            cleared: Buffer::zeros(0),
         }
     }
 
-    /// Transforms a block of the input, one slice for each channel, with the block before it (none:
-    /// silence). What an earlier call gave may be handed over as `used`, to save the memory.
+    /// Transforms a block of the input, one slice for each channel. What an earlier call gave may be
+    /// handed over as `used`, to save the memory.
     ///
-    /// Samples below the square of the machine's precision, beside the largest around them, count
-    /// as zero. A sample that is not finite harms its own block, the next, and all their answers.
+    /// Samples below the square of the machine's precision, beside the largest of their block, count
+    /// as zero. A sample that is not finite harms all answers of its block.
     ///
     /// # Panics
     /// When a count of channels or a length differs.
     #[track_caller]
     pub fn analyse<I: AsRef<[T]>>(
         &self,
-        before: Option<&[I]>,
         now: &[I],
         desk: &mut Desk<T>,
         used: Option<Analysis<T>>,
     ) -> Analysis<T> {
         let block = self.block();
-        let counts = [Some(now), before].into_iter().flatten();
-        for channels in counts {
-            assert!(channels.len() == self.inputs(), "one slice for each input");
-            let fits = |channel: &I| channel.as_ref().len() == block;
-            assert!(channels.iter().all(fits), "a block of another length");
-        }
+        assert!(now.len() == self.inputs(), "one slice for each input");
+        let fits = |channel: &I| channel.as_ref().len() == block;
+        assert!(now.iter().all(fits), "a block of another length");
         let fits = |(_, spectra): &(bool, Spectra<T>)| spectra.samples().len() == 2 * block;
         let mut analysis = used
             .filter(|used| used.spectra.len() == self.inputs() && used.spectra.iter().all(fits))
             .unwrap_or_else(|| Analysis {
                 spectra: vec![(false, Spectra::new(block, 1)); self.inputs()],
             });
-        let zeros = match before {
-            None => Buffer::zeros(block),
-            Some(_) => Buffer::zeros(0),
-        };
-        for (input, (sounds, spectra)) in analysis.spectra.iter_mut().enumerate() {
-            let prev = before.map_or(&zeros[..], |before| before[input].as_ref());
-            let window = [prev, now[input].as_ref()];
-            *sounds = self.transform(window, desk, spectra.samples_mut());
+        for ((sounds, spectra), now) in analysis.spectra.iter_mut().zip(now) {
+            *sounds = self.transform(now.as_ref(), desk, spectra.samples_mut());
         }
         analysis
     }
 
-    /// Transforms the window of two blocks, and tells whether there was anything in it.
-    fn transform(&self, [prev, cur]: [&[T]; 2], desk: &mut Desk<T>, spectra: &mut [T]) -> bool {
+    /// Transforms a block of one channel, and tells whether there was anything in it.
+    fn transform(&self, block: &[T], desk: &mut Desk<T>, spectra: &mut [T]) -> bool {
         let transform = &self.shared.transform;
-        let found = [prev, cur].map(|block| transform.magnitudes(block));
-        // NaN is neither more nor less than anything.
-        let most = if found[0].1 < found[1].1 || found[1].1.is_nan() {
-            found[1].1
-        } else {
-            found[0].1
-        };
+        let (least, most) = transform.magnitudes(block);
         if most == T::zero() {
             return false;
         }
         let floor = most * T::epsilon() * T::epsilon();
         let steps = 0..transform.steps();
-        if found.iter().any(|&(least, _)| least < floor) {
-            for (window, block) in desk.window.iter_mut().zip([prev, cur]) {
-                if window.is_empty() {
-                    *window = Buffer::zeros(block.len());
-                }
-                for (to, &from) in window.iter_mut().zip(block) {
-                    let counts = Float::abs(from) >= floor;
-                    *to = if counts { from } else { T::zero() };
-                }
+        let mut block = block;
+        if least < floor {
+            if desk.cleared.is_empty() {
+                desk.cleared = Buffer::zeros(block.len());
             }
-            let [prev, cur] = &desk.window;
-            transform.forward(steps, prev, cur, &mut desk.work[0], spectra, 0);
-        } else {
-            transform.forward(steps, prev, cur, &mut desk.work[0], spectra, 0);
+            for (to, &from) in desk.cleared.iter_mut().zip(block) {
+                let counts = Float::abs(from) >= floor;
+                *to = if counts { from } else { T::zero() };
+            }
+            block = &desk.cleared;
         }
+        transform.forward(steps, block, &mut desk.work[0], spectra, 0);
         true
     }
 
@@ -375,13 +356,14 @@ impl<T: Sample> StoredConvolver<T> {
             let each = answers.iter().zip(&mut desk.work).zip(&mut *out);
             for (((paths, runs), work), out) in each {
                 let sum = Sum {
+                    begun: None,
                     runs,
                     paths,
                     pasts: Pasts::Stored(&spectra),
                 };
                 if !runs.is_empty() {
                     let steps = from..(from + some).min(steps);
-                    transform.inverse(steps, &sum, work, out.as_mut());
+                    transform.inverse(steps, sum, work, out.as_mut());
                 }
             }
         }
@@ -435,7 +417,6 @@ mod tests {
         let mut desk = convolver.desk();
         let mut out = vec![Vec::new(); convolver.outputs()];
         let mut past: Vec<Analysis<f32>> = Vec::new();
-        let mut before: Option<Vec<Vec<f32>>> = None;
         let blocks: Vec<usize> = (0..frames.div_ceil(block)).collect();
         for group in blocks.chunks(group) {
             for k in group {
@@ -448,11 +429,7 @@ mod tests {
                 let now: Vec<Vec<f32>> = input.iter().map(cut).collect();
                 let enough = past.len() > convolver.reach() + group.len();
                 let used = enough.then(|| past.pop()).flatten();
-                past.insert(
-                    0,
-                    convolver.analyse(before.as_deref(), &now, &mut desk, used),
-                );
-                before = Some(now);
+                past.insert(0, convolver.analyse(&now, &mut desk, used));
             }
             let all: Vec<&Analysis<f32>> = past.iter().collect();
             for (output, out) in out.iter_mut().enumerate() {
@@ -502,7 +479,7 @@ mod tests {
             let plan = small(taps, block);
             let convolver = StoredConvolver::new(&plan, 1, &[&h[..]], &Routing::Shared).unwrap();
             assert_eq!(convolver.block(), block);
-            assert_eq!(convolver.reach(), taps.div_ceil(block) - 1);
+            assert_eq!(convolver.reach(), (taps - 1).div_ceil(block));
             let got = full(&convolver, from_ref(&x));
             near(&got[0], &x, &h, &[]);
         }

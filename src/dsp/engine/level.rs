@@ -3,15 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::agenda::Task;
+use super::agenda::{Done, Task};
 use super::responses::Share;
 use super::shelf::Shelf;
+use super::voice::{Stretch, Voice};
 use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
-use crate::dsp::pairs::Pairs;
-use crate::dsp::product::{Pasts, Path, Run, Sum, with_its_room};
+use crate::dsp::product::Path;
 use crate::dsp::scheme::{LevelShape, Pace};
 use crate::kernel::Buffer;
 use crate::signal::Sample;
@@ -21,7 +21,7 @@ use crate::signal::Sample;
 pub(crate) struct Level<T: Sample> {
     /// Which one it is, from the smallest on.
     index: usize,
-    pace: Pace,
+    shape: LevelShape,
     transform: Arc<Transform<T>>,
     lines: Vec<DelayLine<T>>,
     /// The set that is played, and the one it takes over from.
@@ -33,6 +33,8 @@ pub(crate) struct Level<T: Sample> {
     /// the other that are not for the inputs.
     next: usize,
     tasks: usize,
+    /// The first of its pieces that is.
+    piece: usize,
     /// Position at which the windows of this work end.
     at: usize,
     forward_work: Buffer<T>,
@@ -54,129 +56,6 @@ struct Output<T> {
     leaving: Option<Voice<T>>,
 }
 
-#[derive(Debug)]
-struct Voice<T> {
-    runs: Vec<Run>,
-    /// In place of them, where products are made for two blocks at once.
-    pairs: Option<Pairs<T>>,
-    work: Buffer<T>,
-    making: Block<T>,
-    playing: Block<T>,
-}
-
-#[derive(Debug, Clone)]
-struct Block<T> {
-    samples: Buffer<T>,
-    /// Otherwise it is silence, whatever the samples say.
-    sounds: bool,
-    /// Frames of the fade that lie before this block, if it takes part in one.
-    fade: Option<usize>,
-}
-
-/// With the same room for runs: a copy does not allocate while running, either.
-impl<T: Clone> Clone for Voice<T> {
-    fn clone(&self) -> Self {
-        Self {
-            runs: with_its_room(&self.runs),
-            pairs: self.pairs.clone(),
-            work: self.work.clone(),
-            making: self.making.clone(),
-            playing: self.playing.clone(),
-        }
-    }
-}
-
-impl<T: Sample> Block<T> {
-    #[cold]
-    fn add_weighted(&self, within: usize, weight: impl Fn(usize) -> T, target: &mut [T]) {
-        if self.sounds {
-            for (n, (y, &x)) in target.iter_mut().zip(&self.samples[within..]).enumerate() {
-                *y += x * weight(n);
-            }
-        }
-    }
-}
-
-impl<T: Sample> Voice<T> {
-    fn new(shape: LevelShape, work: usize, routes: usize) -> Self {
-        let block = || Block {
-            samples: Buffer::zeros(shape.block),
-            sounds: false,
-            fade: None,
-        };
-        let pairs = || Pairs::new(shape.block, routes, shape.partitions);
-        Self {
-            // A run for each partition at most, and one more where the ring of the past breaks.
-            runs: Vec::with_capacity(match shape.in_pairs() {
-                true => 0,
-                false => routes * (shape.partitions + 1),
-            }),
-            pairs: shape.in_pairs().then(pairs),
-            work: Buffer::zeros(work),
-            making: block(),
-            playing: block(),
-        }
-    }
-
-    fn play(&mut self) {
-        std::mem::swap(&mut self.making, &mut self.playing);
-    }
-
-    fn silence(&mut self) {
-        for block in [&mut self.making, &mut self.playing] {
-            (block.sounds, block.fade) = (false, None);
-        }
-        self.pairs.iter_mut().for_each(Pairs::reset);
-    }
-
-    /// Lists the products as runs of neighbouring slots that all sound.
-    fn collect(&mut self, paths: &[Path<T>], lines: &[DelayLine<T>]) -> bool {
-        if let Some(pairs) = &mut self.pairs {
-            self.making.sounds = pairs.collect(paths, lines);
-            return self.making.sounds;
-        }
-        self.runs.clear();
-        let mut done = false;
-        for (index, path) in paths.iter().enumerate() {
-            let line = &lines[path.input];
-            if !line.all_silent() {
-                Run::list(index, line, &path.partitions, 0..usize::MAX, &mut self.runs);
-                done = true;
-            }
-        }
-        self.making.sounds = !self.runs.is_empty();
-        done
-    }
-
-    fn inverse(
-        &mut self,
-        transform: &Transform<T>,
-        block: usize,
-        steps: Range<usize>,
-        share: &Share<T>,
-        output: usize,
-        lines: &[DelayLine<T>],
-    ) -> bool {
-        if !self.making.sounds {
-            return false;
-        }
-        let paths = &share.paths[output];
-        let pasts = Pasts::Lines(lines);
-        let (work, out) = (&mut self.work, &mut self.making.samples);
-        match (&mut self.pairs, share.turns) {
-            (Some(pairs), Some(turns)) => {
-                let bins = pairs.bins(block, turns, paths, pasts);
-                transform.inverse(steps, bins, work, out);
-            }
-            _ => {
-                let runs = &self.runs;
-                transform.inverse(steps, &Sum { runs, paths, pasts }, work, out);
-            }
-        }
-        true
-    }
-}
-
 impl<T: Sample> Level<T> {
     /// Plays the newest set of the shelf, of which it is a user already. `exchange` is whether
     /// other sets will come.
@@ -196,7 +75,7 @@ impl<T: Sample> Level<T> {
         };
         Self {
             index,
-            pace: shape.pace,
+            shape,
             lines: vec![DelayLine::new(shape.block, shape.partitions); inputs],
             outputs: set.shares[index].paths.iter().map(output).collect(),
             set: shelf.current(),
@@ -204,6 +83,7 @@ impl<T: Sample> Level<T> {
             last: None,
             next: tasks,
             tasks,
+            piece: 0,
             at: 0,
             forward_work: Buffer::zeros(transform.work_len()),
             transform,
@@ -214,21 +94,27 @@ impl<T: Sample> Level<T> {
         self.transform.block()
     }
 
-    /// Which block of the grid the windows of this work end.
+    /// How many blocks of input there are for this work.
     fn number(&self) -> usize {
         self.at >> self.block().ilog2()
     }
 
+    /// The partitions that the block which is spread now reaches to, and the next.
+    fn reach(&self) -> [usize; 2] {
+        let number = self.number() + self.shape.first_spread();
+        [self.shape.reach(number), self.shape.reach(number + 1)]
+    }
+
     /// Work of the block in the making that is to be spread evenly.
     pub fn work_to_spread(&self, shelf: &Shelf<T>) -> i64 {
-        match self.pace {
-            Pace::AtOnce => 0,
-            Pace::Spread => {
-                let (all, _) = self.share(shelf).work;
-                let extra = self.leaving_share(shelf).map_or(0, |share| share.work.1);
-                all + extra
-            }
-        }
+        let (all, _) = self.share(shelf).work;
+        let extra = self.leaving_share(shelf).map_or(0, |share| share.work.1);
+        all + extra
+    }
+
+    /// Work that is done at once when a block is full.
+    pub fn work_at_once(&self, shelf: &Shelf<T>) -> i64 {
+        self.share(shelf).at_once(self.lines.len())
     }
 
     fn share<'a>(&self, shelf: &'a Shelf<T>) -> &'a Share<T> {
@@ -254,7 +140,7 @@ impl<T: Sample> Level<T> {
         shelf.release(self.set);
         self.set = shelf.take();
         self.tasks = self.share(shelf).agenda.len();
-        self.next = self.tasks;
+        (self.next, self.piece) = (self.tasks, 0);
     }
 
     /// Adds this level's share of the frames from position `at` on.
@@ -291,17 +177,37 @@ impl<T: Sample> Level<T> {
         fade: &Fade<T>,
     ) -> i64 {
         let mut done = self.finish(histories, shelf);
-        if self.pace == Pace::Spread {
+        if self.shape.pace == Pace::Spread {
             self.play();
         }
         self.at = at;
         for (line, history) in self.lines.iter_mut().zip(histories) {
-            line.turn(history.is_silent_since(at.saturating_sub(2 * self.transform.block())));
+            line.turn(history.is_silent_since(at - self.transform.block()));
         }
         self.begin(shelf, fade);
-        if self.pace == Pace::AtOnce {
-            done += self.finish(histories, shelf);
+        if self.shape.pace == Pace::AtOnce {
+            done += self.answer(histories, shelf);
             self.play();
+        }
+        done
+    }
+
+    /// Makes the block of output that begins here.
+    fn answer(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> i64 {
+        let (share, old) = (self.share(shelf), self.leaving_share(shelf));
+        let mut done = 0;
+        for (input, history) in histories.iter().enumerate() {
+            if self.forward(input, 0..self.transform.steps(), history) {
+                done += i64::from(share.input_at_once);
+            }
+        }
+        let reach = self.shape.reach(self.number());
+        let (transform, lines) = (&*self.transform, &self.lines[..]);
+        for (index, Output { voice, leaving }) in self.outputs.iter_mut().enumerate() {
+            done += voice.answer(transform, share, index, lines, reach);
+            if let (Some(_), Some(old), Some(leaving)) = (voice.making.fade, old, leaving) {
+                done += leaving.answer(transform, old, index, lines, reach);
+            }
         }
         done
     }
@@ -321,7 +227,7 @@ impl<T: Sample> Level<T> {
         if let Some(leaving) = &mut self.leaving {
             leaving.before += self.transform.block();
             if leaving.before >= fade.frames() {
-                match self.pace {
+                match self.shape.pace {
                     Pace::AtOnce => shelf.release(leaving.set),
                     // What was just made of it begins to play.
                     Pace::Spread => self.last = Some(leaving.set),
@@ -334,7 +240,7 @@ impl<T: Sample> Level<T> {
             let set = std::mem::replace(&mut self.set, shelf.take());
             self.leaving = Some(Leaving { set, before: 0 });
         }
-        self.next = 0;
+        (self.next, self.piece) = (0, 0);
         self.tasks = self.share(shelf).agenda.len();
         let Some(leaving) = self.leaving else {
             for output in &mut self.outputs {
@@ -352,7 +258,8 @@ impl<T: Sample> Level<T> {
                 // What was put aside for the set that leaves goes with it.
                 if exchanged && fades {
                     std::mem::swap(&mut leaving.pairs, &mut output.voice.pairs);
-                    output.voice.pairs.iter_mut().for_each(Pairs::begin_anew);
+                    std::mem::swap(&mut leaving.ahead, &mut output.voice.ahead);
+                    output.voice.begin_anew();
                 }
             }
         }
@@ -361,69 +268,106 @@ impl<T: Sample> Level<T> {
     /// Does what is left of this block's work.
     fn finish(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> i64 {
         let mut done = 0;
-        while let Some(work) = self.work(histories, shelf) {
+        while let Some(Done { work, .. }) = self.work(i64::MAX, histories, shelf) {
             done += work;
         }
         done
     }
 
-    /// Does the next task and returns its cost, or nothing when all is done.
+    /// Goes on with the next task, as far as that much is due and by one piece at least; nothing
+    /// when all is done.
     #[inline]
-    pub fn work(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> Option<i64> {
+    pub fn work(&mut self, due: i64, histories: &[History<T>], shelf: &Shelf<T>) -> Option<Done> {
         if self.next >= self.tasks {
             return None;
         }
         let share = self.share(shelf);
-        let Some((task, cost)) = share.agenda.get(self.next) else {
-            return Some(self.work_for_leaving(self.next - share.agenda.len(), shelf));
+        let (entry, share, leaves) = match share.agenda.get(self.next) {
+            Some(entry) => (entry, share, false),
+            None => {
+                let old = self.leaving_share(shelf)?;
+                (&old.agenda[self.next - share.agenda.len()], old, true)
+            }
         };
-        self.next += 1;
-        let done = match task {
-            Task::Forward { input, steps } => {
-                self.forward(*input, steps.clone(), &histories[*input])
+        let (from, until) = (self.piece, entry.until(self.piece, due));
+        let (begin, end) = (entry.before(from), entry.pieces[until]);
+        self.piece = until + 1;
+        if self.piece == entry.pieces.len() {
+            (self.next, self.piece) = (self.next + 1, 0);
+        }
+        let stretch = Stretch {
+            steps: entry.begin + begin.steps as usize..entry.begin + end.steps as usize,
+            tiles: end.tiles - begin.tiles,
+        };
+        let spared = match leaves {
+            false => self.go_on(&entry.task, stretch, share, histories),
+            true => self.go_on_leaving(&entry.task, stretch, share),
+        };
+        Some(Done::of(end.cost - begin.cost, spared))
+    }
+
+    /// Does a stretch of a task; returns the work that was spared, or nothing if there was none.
+    #[inline]
+    fn go_on(
+        &mut self,
+        task: &Task,
+        stretch: Stretch,
+        share: &Share<T>,
+        histories: &[History<T>],
+    ) -> Option<u32> {
+        let (block, reach) = (self.number(), self.reach());
+        let (transform, lines) = (&*self.transform, &self.lines[..]);
+        match *task {
+            Task::Forward { input } => {
+                let done = self.forward(input, stretch.steps, &histories[input]);
+                done.then_some(0)
             }
             Task::Collect { output } => {
-                let voice = &mut self.outputs[*output].voice;
-                voice.collect(&share.paths[*output], &self.lines)
+                let voice = &mut self.outputs[output].voice;
+                let done = voice.collect(&share.paths[output], lines, reach);
+                done.then_some(0)
             }
-            Task::Inverse { output, steps } => {
-                let block = self.number();
-                let voice = &mut self.outputs[*output].voice;
-                let (transform, lines) = (&self.transform, &self.lines);
-                voice.inverse(transform, block, steps.clone(), share, *output, lines)
+            Task::Ahead { output } => {
+                let voice = &mut self.outputs[output].voice;
+                voice.look_ahead(transform, block, stretch, share, output, lines)
             }
-        };
-        Some(if done { i64::from(*cost) } else { 0 })
+            Task::Inverse { output } => {
+                let voice = &mut self.outputs[output].voice;
+                voice.inverse(transform, block, stretch, share, output, lines)
+            }
+        }
     }
 
     /// The same for the set that is faded out: its outputs only.
     #[cold]
-    fn work_for_leaving(&mut self, task: usize, shelf: &Shelf<T>) -> i64 {
-        self.next += 1;
-        let Some(share) = self.leaving_share(shelf) else {
-            return 0;
+    fn go_on_leaving(&mut self, task: &Task, stretch: Stretch, share: &Share<T>) -> Option<u32> {
+        let (Task::Collect { output } | Task::Ahead { output } | Task::Inverse { output }) = *task
+        else {
+            return None;
         };
-        let (task, cost) = &share.agenda[task];
-        let (Task::Collect { output } | Task::Inverse { output, .. }) = task else {
-            return 0;
+        let (block, reach) = (self.number(), self.reach());
+        let Output { voice, leaving } = &mut self.outputs[output];
+        // Of the block that this work began with.
+        let fade = match self.shape.pace {
+            Pace::AtOnce => voice.playing.fade,
+            Pace::Spread => voice.making.fade,
         };
-        let block = self.number();
-        let Output { voice, leaving } = &mut self.outputs[*output];
-        let (Some(_), Some(leaving)) = (voice.making.fade, leaving) else {
-            return 0;
+        let (Some(_), Some(leaving)) = (fade, leaving) else {
+            return None;
         };
-        let done = match task {
-            Task::Inverse { steps, .. } => leaving.inverse(
-                &self.transform,
-                block,
-                steps.clone(),
-                share,
-                *output,
-                &self.lines,
-            ),
-            _ => leaving.collect(&share.paths[*output], &self.lines),
-        };
-        if done { i64::from(*cost) } else { 0 }
+        let (transform, lines) = (&*self.transform, &self.lines[..]);
+        match task {
+            Task::Ahead { .. } => {
+                leaving.look_ahead(transform, block, stretch, share, output, lines)
+            }
+            Task::Inverse { .. } => {
+                leaving.inverse(transform, block, stretch, share, output, lines)
+            }
+            _ => {
+                let done = leaving.collect(&share.paths[output], lines, reach);
+                done.then_some(0)
+            }
+        }
     }
 
     #[inline]
@@ -432,21 +376,11 @@ impl<T: Sample> Level<T> {
         if line.newest_is_silent() {
             return false;
         }
-        let block = self.transform.block();
-        let (previous, current) = (
-            history.block(self.at - block, block),
-            history.block(self.at, block),
-        );
+        let block = history.block(self.at, self.transform.block());
         let newest = line.newest();
         let spectra = line.spectra_mut().samples_mut();
-        self.transform.forward(
-            steps,
-            previous,
-            current,
-            &mut self.forward_work,
-            spectra,
-            newest,
-        );
+        let work = &mut self.forward_work;
+        self.transform.forward(steps, block, work, spectra, newest);
         true
     }
 }

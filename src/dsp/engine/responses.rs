@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Task, agenda};
+use super::agenda::{Entry, Price, Task, Work};
+use crate::dsp::cost::{self, Counts};
 use crate::dsp::error::BuildError;
-use crate::dsp::fft::Transform;
 use crate::dsp::pairs::Turns;
 use crate::dsp::plan::{Prepared, Workbench};
 use crate::dsp::product::{Partitions, Path};
 use crate::dsp::routing::Route;
-use crate::dsp::scheme::{LevelShape, Pace};
+use crate::dsp::scheme::LevelShape;
 use crate::signal::Sample;
 
 /// What one level has to do with these responses.
@@ -20,31 +20,39 @@ pub(crate) struct Share<T> {
     pub paths: Vec<Vec<Path<T>>>,
     /// Who takes turns where products are made in pairs.
     pub turns: Option<Turns>,
-    /// All work of one block in its order, with its cost.
-    pub agenda: Vec<(Task, u32)>,
-    /// Work of one block, and how much of it is not for the inputs.
+    pub price: Price,
+    /// All work of one block that is spread, in its order.
+    pub agenda: Vec<Entry>,
+    /// This work of one block, and how much of it is not for the inputs.
     pub work: (i64, i64),
+    /// What is done at once when a block is full, for an input and for each output.
+    pub input_at_once: u32,
+    pub outputs_at_once: Vec<u32>,
 }
 
 impl<T: Sample> Share<T> {
-    fn new(
-        transform: &Transform<T>,
-        inputs: usize,
-        paths: Vec<Vec<Path<T>>>,
-        task: u32,
-        turns: Option<Turns>,
-    ) -> Self {
-        let agenda = agenda(transform, inputs, &paths, task, turns);
-        let cost = |(_, cost): &(Task, u32)| i64::from(*cost);
-        let forward = |(task, _): &&(Task, u32)| matches!(task, Task::Forward { .. });
+    fn new(work: &Work<'_, T>) -> Self {
+        let agenda = work.agenda();
+        let outputs_at_once = (0..work.paths.len()).map(|output| work.output_at_once(output));
+        let cost = |entry: &Entry| i64::from(entry.cost());
+        let forward = |entry: &&Entry| matches!(entry.task, Task::Forward { .. });
         let all: i64 = agenda.iter().map(cost).sum();
         let inputs: i64 = agenda.iter().filter(forward).map(cost).sum();
         Self {
-            paths,
-            turns,
+            paths: work.paths.to_vec(),
+            turns: work.turns,
+            price: work.price,
             agenda,
             work: (all, all - inputs),
+            input_at_once: work.input_at_once(),
+            outputs_at_once: outputs_at_once.collect(),
         }
+    }
+
+    /// All that is done at once when a block is full.
+    pub fn at_once(&self, inputs: usize) -> i64 {
+        let outputs = self.outputs_at_once.iter().map(|&cost| i64::from(cost));
+        inputs as i64 * i64::from(self.input_at_once) + outputs.sum::<i64>()
     }
 }
 
@@ -86,6 +94,12 @@ impl<T: Sample> Responses<T> {
             routes[route.output].push((*route, irs[route.ir].clone()));
         }
         let most_routes = routes.iter().map(Vec::len).max().unwrap_or(1);
+        let counts = Counts {
+            inputs,
+            outputs,
+            routes: list.len(),
+        };
+        let prices = cost::product_prices::<T>(bench.cpu, &bench.layout, counts);
         let share = |level: usize, task: u32| {
             let path = |(route, prepared): &(Route, Prepared<T>)| Path {
                 input: route.input,
@@ -97,28 +111,34 @@ impl<T: Sample> Responses<T> {
                 .collect();
             let (transform, shape) = (&bench.transforms[level], &bench.layout.levels[level]);
             // By layout, routes and task alone, which all sets of one convolver have in common.
-            let pair = transform.pair_cost(shape.partitions * most_routes);
-            let turns = shape.in_pairs().then_some(match pair {
-                Some(cost) if cost <= task => Turns::Tiles,
-                _ => Turns::Halves,
+            let width = size_of::<T>() as f64 / 4.0;
+            let price = Price::new(prices[level] * width, transform.tile());
+            let tile = transform.tile_cost() + price.of(shape.partitions * most_routes);
+            let by_tiles = transform.tiles() > 1 && 2 * tile <= task;
+            let turns = shape.in_pairs().then_some(match by_tiles {
+                true => Turns::Tiles,
+                false => Turns::Halves,
             });
-            Share::new(transform, inputs, paths, task, turns)
+            let work = Work {
+                transform,
+                shape: *shape,
+                inputs,
+                paths: &paths,
+                turns,
+                price,
+                turn: task,
+            };
+            Share::new(&work)
         };
         let shapes = &bench.layout.levels;
         let task = task.unwrap_or_else(|| {
             let per_frame = |(level, shape): (usize, &LevelShape)| {
-                share(level, u32::MAX).work.0 as f64 / shape.block as f64
+                let share = share(level, u32::MAX);
+                (share.work.0 + share.at_once(inputs)) as f64 / shape.block as f64
             };
             (TASK * shapes.iter().enumerate().map(per_frame).sum::<f64>()) as u32
         });
-        let cut = |shape: &LevelShape| match shape.pace {
-            Pace::AtOnce => u32::MAX,
-            Pace::Spread => task,
-        };
-        let shares = shapes.iter().enumerate();
-        let shares = shares
-            .map(|(level, shape)| share(level, cut(shape)))
-            .collect();
+        let shares = (0..shapes.len()).map(|level| share(level, task)).collect();
         Ok(Self {
             id,
             bench: bench.clone(),

@@ -83,19 +83,6 @@ impl<L: Lane> Complex<L> {
         )
     }
 
-    // With c and s apart, no product here overwrites an operand that is needed again. Six fused
-    // operations could do a product together with its sum and difference, by c and s / c, but the
-    // copies that they need on x86 make up for what they save.
-
-    /// self (c + i s)
-    #[inline(always)]
-    fn turn(self, r: Root<L>) -> Self {
-        Self {
-            re: self.im.neg_mul_add(r.s, self.re.mul(r.c)),
-            im: self.re.mul_add(r.s, self.im.mul(r.c)),
-        }
-    }
-
     /// self (c - i s)
     #[inline(always)]
     fn turn_back(self, r: Root<L>) -> Self {
@@ -114,46 +101,98 @@ impl<L: Lane> Root<L> {
     }
 }
 
-/// A butterfly on R rows, one column at a time.
-pub trait Butterfly<L, const R: usize> {
-    fn of(&self, x: [Complex<L>; R]) -> [Complex<L>; R];
+/// What a butterfly forward begins with: complex points, or real ones, which are half the work.
+pub trait Point<L>: Copy {
+    fn complex(self) -> Complex<L>;
+    /// self (c + i s)
+    fn turn(self, r: Root<L>) -> Complex<L>;
 }
 
-/// Forward, by the roots that `roots` lists.
+impl<L: Lane> Point<L> for Complex<L> {
+    #[inline(always)]
+    fn complex(self) -> Complex<L> {
+        self
+    }
+
+    // With c and s apart, no product here overwrites an operand that is needed again. Six fused
+    // operations could do a product together with its sum and difference, by c and s / c, but the
+    // copies that they need on x86 make up for what they save.
+    #[inline(always)]
+    fn turn(self, r: Root<L>) -> Complex<L> {
+        Complex {
+            re: self.im.neg_mul_add(r.s, self.re.mul(r.c)),
+            im: self.re.mul_add(r.s, self.im.mul(r.c)),
+        }
+    }
+}
+
+/// A real point.
+#[derive(Clone, Copy)]
+pub struct Real<L>(pub L);
+
+impl<L: Lane> Point<L> for Real<L> {
+    #[inline(always)]
+    fn complex(self) -> Complex<L> {
+        Complex {
+            re: self.0,
+            im: L::splat(L::T::default()),
+        }
+    }
+
+    #[inline(always)]
+    fn turn(self, r: Root<L>) -> Complex<L> {
+        Complex {
+            re: self.0.mul(r.c),
+            im: self.0.mul(r.s),
+        }
+    }
+}
+
+/// Forward, by the roots that `roots` lists: on R rows, one column at a time.
 pub struct Forward<L, const K: usize>(pub [Root<L>; K]);
 /// And back.
 pub struct Inverse<L, const K: usize>(pub [Root<L>; K]);
 
+/// A butterfly on R rows forward.
+pub trait Split<L, const R: usize> {
+    fn of<P: Point<L>>(&self, x: [P; R]) -> [Complex<L>; R];
+}
+
+/// A butterfly on R rows back.
+pub trait Join<L, const R: usize> {
+    fn of(&self, y: [Complex<L>; R]) -> [Complex<L>; R];
+}
+
 // Forward, from z^R - w to z - root_k: y_k = sum over j of x_j root_k^j. With r^R = w, the roots are
 // r, -r for R = 2; r, -r, i r, -i r for R = 4; those, and the same times e^(i pi/4), for R = 8.
 
-impl<L: Lane> Butterfly<L, 2> for Forward<L, 1> {
+impl<L: Lane> Split<L, 2> for Forward<L, 1> {
     #[inline(always)]
-    fn of(&self, x: [Complex<L>; 2]) -> [Complex<L>; 2] {
-        let t = x[1].turn(self.0[0]);
-        [x[0].add(t), x[0].sub(t)]
+    fn of<P: Point<L>>(&self, x: [P; 2]) -> [Complex<L>; 2] {
+        let (x0, t) = (x[0].complex(), x[1].turn(self.0[0]));
+        [x0.add(t), x0.sub(t)]
     }
 }
 
-impl<L: Lane> Butterfly<L, 4> for Forward<L, 3> {
+impl<L: Lane> Split<L, 4> for Forward<L, 3> {
     #[inline(always)]
-    fn of(&self, x: [Complex<L>; 4]) -> [Complex<L>; 4] {
-        let r = self.0;
+    fn of<P: Point<L>>(&self, x: [P; 4]) -> [Complex<L>; 4] {
+        let (r, x0) = (self.0, x[0].complex());
         let (t1, t2, t3) = (x[1].turn(r[0]), x[2].turn(r[1]), x[3].turn(r[2]));
-        let (a, b) = (x[0].add(t2), x[0].sub(t2));
+        let (a, b) = (x0.add(t2), x0.sub(t2));
         let (c, d) = (t1.add(t3), t1.sub(t3));
         [a.add(c), a.sub(c), b.add_i(d), b.sub_i(d)]
     }
 }
 
-impl<L: Lane> Butterfly<L, 8> for Forward<L, 7> {
+impl<L: Lane> Split<L, 8> for Forward<L, 7> {
     #[inline(always)]
-    fn of(&self, x: [Complex<L>; 8]) -> [Complex<L>; 8] {
-        let r = self.0;
+    fn of<P: Point<L>>(&self, x: [P; 8]) -> [Complex<L>; 8] {
+        let (r, x0) = (self.0, x[0].complex());
         let (t1, t2, t3) = (x[1].turn(r[0]), x[2].turn(r[1]), x[3].turn(r[2]));
         let (t4, t5) = (x[4].turn(r[3]), x[5].turn(r[4]));
         let (t6, t7) = (x[6].turn(r[5]), x[7].turn(r[6]));
-        let (a0, a1) = (x[0].add(t4), x[0].sub(t4));
+        let (a0, a1) = (x0.add(t4), x0.sub(t4));
         let (a2, a3) = (t2.add(t6), t2.sub(t6));
         let (b0, b1) = (t1.add(t5), t1.sub(t5));
         let (b2, b3) = (t3.add(t7), t3.sub(t7));
@@ -183,7 +222,7 @@ fn root_half<L: Lane>() -> L {
 
 // Back: x_j = sum over k of y_k conj(root_k)^j, which is `radix` times the residue.
 
-impl<L: Lane> Butterfly<L, 2> for Inverse<L, 1> {
+impl<L: Lane> Join<L, 2> for Inverse<L, 1> {
     #[inline(always)]
     fn of(&self, y: [Complex<L>; 2]) -> [Complex<L>; 2] {
         let [s] = self.0;
@@ -191,7 +230,7 @@ impl<L: Lane> Butterfly<L, 2> for Inverse<L, 1> {
     }
 }
 
-impl<L: Lane> Butterfly<L, 4> for Inverse<L, 3> {
+impl<L: Lane> Join<L, 4> for Inverse<L, 3> {
     #[inline(always)]
     fn of(&self, y: [Complex<L>; 4]) -> [Complex<L>; 4] {
         let [r, r2, r3] = self.0;
@@ -206,7 +245,7 @@ impl<L: Lane> Butterfly<L, 4> for Inverse<L, 3> {
     }
 }
 
-impl<L: Lane> Butterfly<L, 8> for Inverse<L, 7> {
+impl<L: Lane> Join<L, 8> for Inverse<L, 7> {
     #[inline(always)]
     fn of(&self, y: [Complex<L>; 8]) -> [Complex<L>; 8] {
         let r = self.0;

@@ -4,8 +4,10 @@
 // are not always compiled into the CPU's version of the body.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
+
 use super::Bins;
-use super::butterfly::{Butterfly, Complex, Forward, Inverse, Root};
+use super::butterfly::{Complex, Forward, Inverse, Join, Point, Real, Root, Split};
 use super::roots::leaf_vectors;
 use crate::dsp::product::{TILE, sum_tile};
 use crate::kernel::{self, Body, Lane, Rows, RowsMut};
@@ -88,13 +90,30 @@ fn store<L: Lane, const R: usize>(
     }
 }
 
+/// Points that a transform begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Points<'a, T> {
+    pub re: &'a [T],
+    /// None where all of them are real.
+    pub im: Option<&'a [T]>,
+}
+
+#[inline(always)]
+fn real_points<L: Lane, const R: usize>(rows: &Rows<'_, L>, column: usize) -> [Real<L>; R] {
+    let mut x = [Real(L::splat(L::T::default())); R];
+    for row in 0..R {
+        x[row] = Real(rows.get(row, column));
+    }
+    x
+}
+
 // ---------------------------------------------------------------------------------------------
 // Passes
 
 /// The butterflies of some neighbouring nodes, over some of their columns.
 pub struct ForwardPass<'a, T> {
-    /// The previous and the current block, for the first pass: its real and imaginary input.
-    pub source: Option<([&'a [T]; 2], Piece)>,
+    /// What the first pass begins with.
+    pub source: Option<(Points<'a, T>, Piece)>,
     pub work: &'a mut [T],
     pub piece: Piece,
     pub radix: usize,
@@ -117,27 +136,38 @@ impl<T: Sample> ForwardPass<'_, T> {
     #[inline(always)]
     fn nodes<L: Lane<T = T>, const R: usize, const K: usize>(self)
     where
-        Forward<L, K>: Butterfly<L, R>,
+        Forward<L, K>: Split<L, R>,
     {
         let Piece {
             stride, len, nodes, ..
         } = self.piece;
         let columns = len / L::N;
-        if let Some(([prev, cur], at)) = self.source {
+        if let Some((points, at)) = self.source {
             let [mut re, mut im] =
                 RowsMut::<L>::pair(self.work, self.piece.starts, stride, R, columns);
-            let prev = Rows::<L>::new(prev, at.starts[0], at.stride, R, columns);
-            let cur = Rows::<L>::new(cur, at.starts[1], at.stride, R, columns);
-            for column in 0..columns {
-                let mut x = [Complex::zero(); R];
-                for row in 0..R {
-                    x[row] = Complex {
-                        re: prev.get(row, column),
-                        im: cur.get(row, column),
-                    };
+            let reals = Rows::<L>::new(points.re, at.starts[0], at.stride, R, columns);
+            match points.im {
+                None => {
+                    for column in 0..columns {
+                        let butterfly = Forward::<L, K>(splat_roots(self.roots));
+                        let y = butterfly.of(real_points(&reals, column));
+                        store(&mut re, &mut im, column, y);
+                    }
                 }
-                let butterfly = Forward::<L, K>(splat_roots(self.roots));
-                store(&mut re, &mut im, column, butterfly.of(x));
+                Some(points) => {
+                    let imaginaries = Rows::<L>::new(points, at.starts[1], at.stride, R, columns);
+                    for column in 0..columns {
+                        let mut x = [Complex::zero(); R];
+                        for row in 0..R {
+                            x[row] = Complex {
+                                re: reals.get(row, column),
+                                im: imaginaries.get(row, column),
+                            };
+                        }
+                        let butterfly = Forward::<L, K>(splat_roots(self.roots));
+                        store(&mut re, &mut im, column, butterfly.of(x));
+                    }
+                }
             }
             return;
         }
@@ -178,7 +208,7 @@ impl<T: Sample> InversePass<'_, T> {
     #[inline(always)]
     fn nodes<L: Lane<T = T>, const R: usize, const K: usize>(self)
     where
-        Inverse<L, K>: Butterfly<L, R>,
+        Inverse<L, K>: Join<L, R>,
     {
         let Piece {
             stride, len, nodes, ..
@@ -211,10 +241,20 @@ impl<T: Sample> InversePass<'_, T> {
 // ---------------------------------------------------------------------------------------------
 // Leaves
 
+impl<T: Sample> Bins<'_, T> {
+    #[inline(always)]
+    fn tile<L: Lane<T = T>>(&mut self, tile: usize) -> [Complex<L>; TILE] {
+        match self {
+            Self::Sum(sum) => sum_tile::<L>(sum, tile),
+            Self::Pairs(bins) => bins.tile::<L>(tile),
+        }
+    }
+}
+
 /// The last `4 N` points of each subtree, down to the bins, in registers.
 pub struct ForwardLeaves<'a, T> {
-    /// The leaves' real and imaginary input, leaf after leaf.
-    pub source: [&'a [T]; 2],
+    /// The leaves' input, leaf after leaf.
+    pub source: Points<'a, T>,
     pub leaves: usize,
     pub first: &'a [T],
     pub rest: &'a [T],
@@ -245,23 +285,36 @@ impl<T: Sample> ForwardLeaves<'_, T> {
     fn some<L: Lane<T = T>, const M: usize>(&mut self, leaf: usize) {
         let tile = TILE * L::N;
         let each = leaf_vectors(L::N);
-        let re = Rows::<L>::new(self.source[0], leaf * tile, tile, M, TILE);
-        let im = Rows::<L>::new(self.source[1], leaf * tile, tile, M, TILE);
+        let re = Rows::<L>::new(self.source.re, leaf * tile, tile, M, TILE);
         let rest = Rows::<L>::new(self.rest, leaf * each * L::N, each * L::N, M, each);
         let first = &self.first[leaf * 6..][..M * 6];
         let start = self.start + leaf * self.stride;
         let mut to = RowsMut::<L>::new(self.spectra, start, self.stride, M, 2 * TILE);
         let mut x = [[Complex::zero(); TILE]; M];
-        for m in 0..M {
-            for v in 0..TILE {
-                x[m][v] = Complex {
-                    re: re.get(m, v),
-                    im: im.get(m, v),
-                };
+        match self.source.im {
+            None => {
+                for m in 0..M {
+                    let mut real = [Real(L::splat(L::T::default())); TILE];
+                    for v in 0..TILE {
+                        real[v] = Real(re.get(m, v));
+                    }
+                    x[m] = groups(split(real, &first[m * 6..]));
+                }
             }
-        }
-        for m in 0..M {
-            x[m] = groups(Forward::<L, 3>(splat_roots(&first[m * 6..])).of(x[m]));
+            Some(im) => {
+                let im = Rows::<L>::new(im, leaf * tile, tile, M, TILE);
+                for m in 0..M {
+                    for v in 0..TILE {
+                        x[m][v] = Complex {
+                            re: re.get(m, v),
+                            im: im.get(m, v),
+                        };
+                    }
+                }
+                for m in 0..M {
+                    x[m] = groups(split(x[m], &first[m * 6..]));
+                }
+            }
         }
         for m in 0..M {
             x[m] = within(Forward::<L, 3>(load_roots(&rest, m, 0)).of(x[m]));
@@ -280,6 +333,29 @@ impl<T: Sample> ForwardLeaves<'_, T> {
             for v in 0..TILE {
                 to.set(m, v, x[m][v].re);
                 to.set(m, TILE + v, x[m][v].im);
+            }
+        }
+    }
+}
+
+/// Some tiles of a sum, written down.
+pub struct Collect<'a, 'b, T: 'static> {
+    pub tiles: Range<usize>,
+    pub from: &'a mut Bins<'b, T>,
+    pub bins: &'a mut [T],
+}
+
+impl<T: Sample> Body<T> for Collect<'_, '_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let size = 2 * TILE * L::N;
+        let (first, tiles) = (self.tiles.start, self.tiles.len());
+        let mut to = RowsMut::<L>::new(self.bins, first * size, size, tiles, 2 * TILE);
+        for tile in 0..tiles {
+            let sum = self.from.tile::<L>(first + tile);
+            for v in 0..TILE {
+                to.set(tile, v, sum[v].re);
+                to.set(tile, TILE + v, sum[v].im);
             }
         }
     }
@@ -307,10 +383,7 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
         let rest = Rows::<L>::new(self.rest, 0, each * L::N, self.leaves, each);
         let [mut re, mut im] = RowsMut::<L>::pair(self.work, self.starts, tile, self.leaves, TILE);
         for (leaf, first) in self.first.chunks_exact(6).take(self.leaves).enumerate() {
-            let mut y = match self.bins {
-                Bins::Sum(sum) => sum_tile::<L>(sum, self.leaf + leaf),
-                Bins::Pairs(bins) => bins.tile::<L>(self.leaf + leaf),
-            };
+            let mut y = self.bins.tile::<L>(self.leaf + leaf);
             if L::N == 8 {
                 let [s, q] = load_roots::<L, 2>(&rest, leaf, 6);
                 let ([a, b], [c, d]) =
@@ -331,6 +404,12 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
             }
         }
     }
+}
+
+/// The first pass of a leaf.
+#[inline(always)]
+fn split<L: Lane>(x: [impl Point<L>; TILE], roots: &[L::T]) -> [Complex<L>; TILE] {
+    Forward::<L, 3>(splat_roots(roots)).of(x)
 }
 
 #[inline(always)]

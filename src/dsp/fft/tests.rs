@@ -35,15 +35,15 @@ fn sizes() -> impl Iterator<Item = usize> {
     (4..=17).map(|n| 1 << n)
 }
 
-/// Spectrum of two blocks, in one call.
-fn forward<T: Sample>(transform: &Transform<T>, prev: &[T], cur: &[T]) -> Buffer<T> {
+/// The spectrum of some points, in one call.
+fn forward<T: Sample>(transform: &Transform<T>, points: Points<'_, T>) -> Buffer<T> {
     let mut work = Buffer::zeros(transform.work_len());
     let mut spectrum = Buffer::zeros(2 * transform.block());
-    transform.forward(0..transform.steps(), prev, cur, &mut work, &mut spectrum, 0);
+    transform.run_forward(0..transform.steps(), points, &mut work, &mut spectrum, 0);
     spectrum
 }
 
-/// A past of one window and a response of one partition, ready to be multiplied.
+/// A past of one block and a response of one window, ready to be multiplied.
 struct Pair<T> {
     lines: [DelayLine<T>; 1],
     paths: [Path<T>; 1],
@@ -51,14 +51,14 @@ struct Pair<T> {
 }
 
 impl<T: Sample> Pair<T> {
-    fn new(transform: &Transform<T>, prev: &[T], cur: &[T], taps: &[T]) -> Self {
+    fn new(transform: &Transform<T>, block: &[T], window: &[T]) -> Self {
         let mut line = DelayLine::new(transform.block(), 1);
         line.turn(false);
         let mut work = Buffer::zeros(transform.work_len());
         let past = line.spectra_mut().samples_mut();
-        transform.forward(0..transform.steps(), prev, cur, &mut work, past, 0);
+        transform.forward(0..transform.steps(), block, &mut work, past, 0);
         let mut spectra = Spectra::new(transform.block(), 1);
-        transform.response(taps, spectra.samples_mut(), 0);
+        transform.response(window, spectra.samples_mut(), 0);
         let partitions = Partitions {
             spectra,
             silent: vec![false],
@@ -81,6 +81,7 @@ impl<T: Sample> Pair<T> {
 
     fn sum(&self) -> Sum<'_, T> {
         Sum {
+            begun: None,
             runs: &self.runs,
             paths: &self.paths,
             pasts: Pasts::Lines(&self.lines),
@@ -88,7 +89,7 @@ impl<T: Sample> Pair<T> {
     }
 }
 
-fn inverse<T: Sample>(transform: &Transform<T>, sum: &Sum<'_, T>) -> Vec<T> {
+fn inverse<T: Sample>(transform: &Transform<T>, sum: Sum<'_, T>) -> Vec<T> {
     let mut work = Buffer::zeros(transform.work_len());
     let mut out = vec![T::zero(); transform.block()];
     transform.inverse(0..transform.steps(), sum, &mut work, &mut out);
@@ -126,35 +127,38 @@ fn dot(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
 
 fn bins_are_the_values_at_the_roots<T: Sample>(limit: f64) {
     for block in sizes().take_while(|&block| block <= 1024) {
-        for cpu in Cpu::available() {
-            let transform = Transform::<T>::new(block, cpu);
-            let mut random = Random(block as u64);
-            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
+        let mut random = Random(block as u64);
+        let (re, im) = (random.samples::<T>(block), random.samples::<T>(block));
+        for im in [None, Some(&im[..])] {
             // u(z) at z = exp(i pi (4 k + 1) / (2 B)), k = 0 .. B
             let turn = |j: usize| (TAU * j as f64 / (4 * block) as f64).sin_cos();
             let turns: Vec<(f64, f64)> = (0..4 * block).map(turn).collect();
-            let mut expected: Vec<(f64, f64)> = (0..block)
+            let roots: Vec<(f64, f64)> = (0..block)
                 .map(|k| {
-                    (0..block).fold((0.0, 0.0), |(re, im), n| {
+                    (0..block).fold((0.0, 0.0), |(sum_re, sum_im), n| {
                         let (sin, cos) = turns[(4 * k + 1) * n % (4 * block)];
-                        let (p, c) = (prev[n].wide(), cur[n].wide());
-                        (re + p * cos - c * sin, im + p * sin + c * cos)
+                        let (a, b) = (re[n].wide(), im.map_or(0.0, |im| im[n].wide()));
+                        (sum_re + a * cos - b * sin, sum_im + a * sin + b * cos)
                     })
                 })
                 .collect();
-            // Each bin must be the nearest of those that are left.
-            let (mut error, mut power) = (0.0, 0.0);
-            for (re, im) in bins(&transform, &forward(&transform, &prev, &cur)) {
-                let distance = |&(a, b): &(f64, f64)| (a - re).powi(2) + (b - im).powi(2);
-                let nearest = (0..expected.len())
-                    .min_by(|&a, &b| distance(&expected[a]).total_cmp(&distance(&expected[b])))
-                    .unwrap();
-                error += distance(&expected[nearest]);
-                power += re * re + im * im;
-                expected.swap_remove(nearest);
+            for cpu in Cpu::available() {
+                let transform = Transform::<T>::new(block, cpu);
+                let mut expected = roots.clone();
+                // Each bin must be the nearest of those that are left.
+                let (mut error, mut power) = (0.0, 0.0);
+                for (re, im) in bins(&transform, &forward(&transform, Points { re: &re, im })) {
+                    let distance = |&(a, b): &(f64, f64)| (a - re).powi(2) + (b - im).powi(2);
+                    let nearest = (0..expected.len())
+                        .min_by(|&a, &b| distance(&expected[a]).total_cmp(&distance(&expected[b])))
+                        .unwrap();
+                    error += distance(&expected[nearest]);
+                    power += re * re + im * im;
+                    expected.swap_remove(nearest);
+                }
+                let error = db(error, power);
+                assert!(error < limit, "block {block}, {cpu:?}: {error:.1} dB");
             }
-            let error = db(error, power);
-            assert!(error < limit, "block {block}, {cpu:?}: {error:.1} dB");
         }
     }
 }
@@ -169,11 +173,10 @@ fn bins_are_the_values_at_the_roots_f64() {
     bins_are_the_values_at_the_roots::<f64>(-290.0);
 }
 
-/// Frames B .. 2 B of (prev, cur) convolved with h, at some positions, in f64.
-fn valid<T: Sample>(prev: &[T], cur: &[T], h: &[T], at: usize) -> f64 {
-    let block = cur.len();
-    let x = |n: usize| if n < block { prev[n] } else { cur[n - block] }.wide();
-    dot((0..h.len()).map(|j| (h[j].wide(), x(block + at - j))))
+/// Frame B + `at` of the block convolved with the window, in f64.
+fn valid<T: Sample>(block: &[T], window: &[T], at: usize) -> f64 {
+    let tap = |n: usize| window[block.len() + at - n].wide();
+    dot((0..block.len()).map(|n| (block[n].wide(), tap(n))))
 }
 
 fn products_convolve<T: Sample>(limit: f64) {
@@ -181,13 +184,12 @@ fn products_convolve<T: Sample>(limit: f64) {
         for cpu in Cpu::available() {
             let transform = Transform::<T>::new(block, cpu);
             let mut random = Random(block as u64 + 1);
-            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
-            let h = random.samples::<T>(block);
-            let out = inverse(&transform, &Pair::new(&transform, &prev, &cur, &h).sum());
+            let (x, window) = (random.samples::<T>(block), random.samples::<T>(2 * block));
+            let out = inverse(&transform, Pair::new(&transform, &x, &window).sum());
             let (mut error, mut power) = (0.0, 0.0);
             for _ in 0..200.min(block) {
                 let at = random.below(block);
-                let expected = valid(&prev, &cur, &h, at);
+                let expected = valid(&x, &window, at);
                 error += (out[at].wide() - expected).powi(2);
                 power += expected * expected;
             }
@@ -213,10 +215,10 @@ fn steps_change_no_bit<T: Sample>() {
         for cpu in Cpu::available() {
             let transform = Transform::<T>::new(block, cpu);
             let mut random = Random(block as u64 + 2);
-            let (prev, cur) = (random.samples::<T>(block), random.samples::<T>(block));
-            let whole = forward(&transform, &prev, &cur);
-            let pair = Pair::new(&transform, &prev, &cur, &random.samples::<T>(block));
-            let whole_out = inverse(&transform, &pair.sum());
+            let (x, window) = (random.samples::<T>(block), random.samples::<T>(2 * block));
+            let whole = forward(&transform, Points { re: &x, im: None });
+            let pair = Pair::new(&transform, &x, &window);
+            let whole_out = inverse(&transform, pair.sum());
             for longest in [1, 7, transform.steps()] {
                 let mut cut = || {
                     let mut at = 0;
@@ -231,12 +233,12 @@ fn steps_change_no_bit<T: Sample>() {
                 let mut work = Buffer::zeros(transform.work_len());
                 let mut pieces = Buffer::zeros(2 * block);
                 for steps in cut() {
-                    transform.forward(steps, &prev, &cur, &mut work, &mut pieces, 0);
+                    transform.forward(steps, &x, &mut work, &mut pieces, 0);
                 }
                 assert!(*whole == *pieces, "forward, block {block}, {cpu:?}");
                 let mut out = vec![T::zero(); block];
                 for steps in cut() {
-                    transform.inverse(steps, &pair.sum(), &mut work, &mut out);
+                    transform.inverse(steps, pair.sum(), &mut work, &mut out);
                 }
                 assert!(whole_out == out, "inverse, block {block}, {cpu:?}");
             }
@@ -276,9 +278,13 @@ fn a_unit_impulse_has_all_bins_one() {
     for block in sizes() {
         for cpu in Cpu::available() {
             let transform = Transform::<f32>::new(block, cpu);
-            let mut prev = vec![0.0; block];
-            prev[0] = 1.0;
-            let spectrum = forward(&transform, &prev, &vec![0.0; block]);
+            let mut impulse = vec![0.0; block];
+            impulse[0] = 1.0;
+            let points = Points {
+                re: &impulse,
+                im: None,
+            };
+            let spectrum = forward(&transform, points);
             assert!(
                 bins(&transform, &spectrum)
                     .iter()
@@ -289,6 +295,13 @@ fn a_unit_impulse_has_all_bins_one() {
 }
 
 fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
+    // All that there are taps for, or only what has come since some frames before the first.
+    for before in [100_000, 0, 48] {
+        fir_with_a_reach::<T>(before, limit);
+    }
+}
+
+fn fir_with_a_reach<T: Sample>(before: usize, limit: f64) {
     let mut random = Random(4);
     for cpu in Cpu::available() {
         for taps in [
@@ -300,7 +313,7 @@ fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
             let len = 700;
             let x: Vec<T> = random.samples(lookback + len);
             let mut whole = vec![T::zero(); len];
-            fir(cpu, &arranged, &x, 0, &mut whole, &mut Begun::new());
+            fir(cpu, &arranged, &x, 0, before, &mut whole, &mut Begun::new());
             for longest in [1, 2, 5, 40, 200] {
                 let mut pieces = vec![T::zero(); len];
                 let mut begun = Begun::new();
@@ -317,8 +330,8 @@ fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
                         gone_on += 1;
                     } else if n > 0 {
                         let history = &x[at / GROUP * GROUP..at + n + lookback];
-                        let out = &mut pieces[at..at + n];
-                        fir(cpu, &arranged, history, at, out, &mut begun);
+                        let (out, reach) = (&mut pieces[at..at + n], before + at / GROUP * GROUP);
+                        fir(cpu, &arranged, history, at, reach, out, &mut begun);
                     }
                     at += n;
                 }
@@ -331,7 +344,8 @@ fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
             let (mut error, mut power) = (0.0, 0.0);
             for t in 0..len {
                 let input = |j: usize| x[t + lookback - j].wide();
-                let expected = dot((0..taps).map(|j| (h[j].wide(), input(j))));
+                let heard = (0..taps.min(t + before + 1)).map(|j| (h[j].wide(), input(j)));
+                let expected = dot(heard);
                 error += (whole[t].wide() - expected).powi(2);
                 power += expected * expected;
             }

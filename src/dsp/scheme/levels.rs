@@ -1,6 +1,6 @@
 //! Partitions that grow with their distance (Gardner 1995; Garcia 2002), on an absolute grid.
 
-use super::{Layout, LevelShape, Pace, Scheme};
+use super::{Layout, Pace, Scheme, Shares};
 
 pub(crate) struct Levels {
     /// Block sizes in growing order, powers of two.
@@ -22,31 +22,12 @@ impl Levels {
 }
 
 impl Scheme for Levels {
-    fn layout(&self, frames: usize, latency: usize) -> Layout {
-        let shape = |block, pace| LevelShape {
-            block,
-            pace,
-            partitions: 0,
+    fn layout(&self, frames: usize, latency: usize, shares: Shares) -> Layout {
+        let begin = match self.first {
+            Pace::AtOnce => self.blocks[0],
+            Pace::Spread => 2 * self.blocks[0],
         };
-        let mut levels: Vec<LevelShape> = self
-            .blocks
-            .iter()
-            .map(|&block| shape(block, Pace::Spread))
-            .collect();
-        levels[0].pace = self.first;
-        let begin = levels[0].offset();
         let latency = if latency >= begin { begin } else { 0 };
-        let end = frames + latency;
-        for index in 0..levels.len() {
-            let next = levels.get(index + 1).map_or(end, LevelShape::offset);
-            let level = &mut levels[index];
-            level.partitions = next.saturating_sub(level.offset()).div_ceil(level.block);
-        }
-        Layout {
-            latency,
-            head: begin - latency,
-            levels,
-        }
-        .until(end)
+        Layout::of_levels(latency, &self.blocks, self.first, frames + latency, shares)
     }
 }

@@ -11,30 +11,97 @@ pub(crate) use uniform::Uniform;
 /// When a level works on a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// In the call that fills the block: the answer begins one block after the window's middle.
+    /// The products of earlier blocks spread evenly over the calls before, the rest in the call that
+    /// fills the block: the answer begins with the next.
     AtOnce,
-    /// Spread evenly over the next block: the answer begins two blocks after it.
+    /// Spread evenly over the next block: the answer begins with the one behind that.
     Spread,
 }
 
 /// Partitions of one size, convolved in the frequency domain.
+///
+/// On the grid of a level every block of the input answers in blocks of output at so many blocks'
+/// distance: partition p is what it is to the block [`nearest`](Self::nearest) + p blocks later, taps
+/// (nearest + p - 1) B to (nearest + p + 1) B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LevelShape {
-    /// Frames of a partition, and of the grid on which its windows begin.
+    /// Frames of a block, on the grid and in a window.
     pub block: usize,
     /// When its work is done.
     pub pace: Pace,
     /// Number of partitions.
     pub partitions: usize,
+    /// Taps that are its own; others in the windows of its partitions are zero.
+    pub taps: (usize, usize),
+    /// Where shares go [by block](Shares::ByBlock): blocks of this level in one of the next, if there
+    /// is one.
+    pub ratio: Option<usize>,
+}
+
+/// Who answers to what, where both this level and the next could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shares {
+    /// Each tap has its level, so that one level may play other responses than the next.
+    ByTap,
+    /// A level of R times the size looks back from its own block of output to all input two or more of
+    /// its blocks earlier, and all that is later is left to the one before: what that has to look back
+    /// to grows from R blocks by one with each block, up to 2 R - 1, and begins anew (as in on-line
+    /// multiplication of power series: Fischer & Stockmeyer 1974, van der Hoeven 2003). A quarter fewer
+    /// products, and half the head, but a tap passes from level to level.
+    ByBlock,
 }
 
 impl LevelShape {
-    /// Delay in frames that the first tap of the first partition stands for.
-    pub fn offset(&self) -> usize {
+    /// Blocks from one of the input to the first of the output that this level makes of it.
+    pub fn nearest(&self) -> usize {
         match self.pace {
-            Pace::AtOnce => self.block,
-            Pace::Spread => 2 * self.block,
+            Pace::AtOnce => 1,
+            Pace::Spread => 2,
         }
+    }
+
+    /// Delay in frames that the head has to bridge before this level.
+    pub fn offset(&self) -> usize {
+        self.nearest() * self.block
+    }
+
+    /// The first partition whose products are spread: that of the newest block cannot be, where the
+    /// answer begins when the block is full.
+    pub fn first_spread(&self) -> usize {
+        match self.pace {
+            Pace::AtOnce => 1,
+            Pace::Spread => 0,
+        }
+    }
+
+    /// How many of the partitions make the block of output that `made` blocks of input lead to:
+    /// those that number 0 to `made - 1`.
+    pub fn reach(&self, made: usize) -> usize {
+        let Some(ratio) = self.ratio else {
+            return self.partitions;
+        };
+        let output = made + self.nearest() - 1;
+        let distance = ratio + output % ratio;
+        self.partitions.min(distance + 1 - self.nearest())
+    }
+
+    /// Partitions that make a block of output, on average.
+    pub fn mean_reach(&self) -> f64 {
+        let blocks = self.ratio.unwrap_or(1);
+        let reaches = (1..=blocks).map(|made| self.reach(made));
+        reaches.sum::<usize>() as f64 / blocks as f64
+    }
+
+    /// The first tap that the level answers to.
+    pub fn first_tap(&self) -> usize {
+        self.taps.0.max((self.nearest() - 1) * self.block + 1)
+    }
+
+    /// Partitions for taps that end before `end`.
+    fn partitions_until(&self, end: usize) -> usize {
+        // The distance at which the last tap still answers.
+        let last = (end - 1).div_ceil(self.block);
+        last + 1 - self.nearest()
     }
 
     /// Whether products are made for two blocks at once (see `pairs.rs`): where there are enough of
@@ -43,11 +110,6 @@ impl LevelShape {
         const LEAST: usize = 8;
         self.partitions >= LEAST
     }
-
-    /// Delay behind the last tap.
-    pub fn end(&self) -> usize {
-        self.offset() + self.block * self.partitions
-    }
 }
 
 /// A cut response. Positions are delays in frames: a latency shifts every tap by as much.
@@ -55,10 +117,12 @@ impl LevelShape {
 pub(crate) struct Layout {
     /// Delay at which tap 0 comes out.
     pub latency: usize,
-    /// Delays below this are convolved in the time domain.
+    /// Taps of the time domain. Where shares go by block they answer only to the frames that no level
+    /// does: of the first level's block that goes on, and where that level is spread of the one before.
     pub head: usize,
-    /// Levels in order of delay and of size, each beginning where the one before ends.
+    /// Levels in order of size.
     pub levels: Vec<LevelShape>,
+    pub shares: Shares,
 }
 
 impl Layout {
@@ -68,21 +132,73 @@ impl Layout {
         self.levels.first().map_or(WITHOUT_LEVELS, |l| l.block)
     }
 
-    /// The same cut for responses that end before delay `end`.
-    pub fn until(mut self, end: usize) -> Self {
-        self.levels.retain(|level| level.offset() < end);
-        if let Some(last) = self.levels.last_mut() {
-            let most = (end - last.offset()).div_ceil(last.block);
-            last.partitions = last.partitions.min(most);
+    /// Levels of such blocks, in growing order, of which the first works at the given pace and the
+    /// others are spread, for responses that end before delay `end`. Those that begin
+    /// behind it are left out.
+    pub fn of_levels(
+        latency: usize,
+        blocks: &[usize],
+        first: Pace,
+        end: usize,
+        shares: Shares,
+    ) -> Self {
+        let mut levels: Vec<LevelShape> = Vec::new();
+        for &block in blocks {
+            let mut level = LevelShape {
+                block,
+                pace: if levels.is_empty() {
+                    first
+                } else {
+                    Pace::Spread
+                },
+                partitions: 0,
+                taps: (0, usize::MAX),
+                ratio: None,
+            };
+            if level.offset() >= end {
+                break;
+            }
+            level.partitions = level.partitions_until(end);
+            if shares == Shares::ByTap {
+                level.taps.0 = level.offset();
+            }
+            if let Some(before) = levels.last_mut() {
+                before.partitions = match shares {
+                    Shares::ByTap => {
+                        before.taps.1 = level.offset();
+                        before.partitions_until(level.offset())
+                    }
+                    Shares::ByBlock => {
+                        let ratio = block / before.block;
+                        before.ratio = Some(ratio);
+                        2 * ratio - before.nearest()
+                    }
+                };
+            }
+            levels.push(level);
         }
-        if self.levels.is_empty() {
-            self.head = end;
+        let head = match levels.first() {
+            Some(level) => level.offset() - latency,
+            None => end,
+        };
+        Self {
+            latency,
+            head,
+            levels,
+            shares,
         }
-        self
+    }
+
+    /// Frames before position `at` that the head answers to, as far as there are taps.
+    pub fn head_reach(&self, at: usize) -> usize {
+        match (self.shares, self.levels.first()) {
+            (Shares::ByBlock, Some(level)) => level.offset() - level.block + at % level.block,
+            _ => self.head,
+        }
     }
 }
 
 /// Cuts responses of up to `frames` taps, with at most `latency` frames of delay.
 pub(crate) trait Scheme {
-    fn layout(&self, frames: usize, latency: usize) -> Layout;
+    fn layout(&self, frames: usize, latency: usize, shares: Shares) -> Layout;
 }

@@ -1,6 +1,6 @@
 //! Overlap-save with equal blocks (Stockham 1966; Kulp 1988), behind a head in the time domain.
 
-use super::{Layout, LevelShape, Pace, Scheme};
+use super::{Layout, Pace, Scheme, Shares};
 
 pub(crate) struct Uniform {
     /// Frames of every partition, a power of two.
@@ -8,21 +8,17 @@ pub(crate) struct Uniform {
 }
 
 impl Scheme for Uniform {
-    fn layout(&self, frames: usize, latency: usize) -> Layout {
+    fn layout(&self, frames: usize, latency: usize, shares: Shares) -> Layout {
         // A block's answer is ready when the block is full: one block of delay. Either the
         // caller accepts that, or the head bridges it.
         let accepted = latency >= self.block;
         let latency = if accepted { self.block } else { 0 };
-        let level = LevelShape {
-            block: self.block,
-            pace: Pace::AtOnce,
-            partitions: frames.div_ceil(self.block),
-        };
-        Layout {
+        Layout::of_levels(
             latency,
-            head: self.block - latency,
-            levels: vec![level],
-        }
-        .until(frames + latency)
+            &[self.block],
+            Pace::AtOnce,
+            frames + latency,
+            shares,
+        )
     }
 }

@@ -94,10 +94,9 @@ struct Strand<T: Sample> {
     oldest: u64,
 }
 
-/// A block to be transformed, with its index and the one before it.
+/// A block to be transformed, with its index.
 struct Heard<T> {
     index: u64,
-    before: Option<Vec<Channel<T>>>,
     now: Vec<Channel<T>>,
 }
 
@@ -327,17 +326,14 @@ impl<'a, T: Sample> Shop<'a, T> {
     fn carry_out(&self, task: Task<T>, desk: &mut Desk<T>) {
         match task {
             Task::Analyse { part, heard, used } => {
-                let Heard { index, before, now } = heard;
-                fn slices<T>(channels: &[Channel<T>]) -> Vec<&[T]> {
-                    channels.iter().map(|channel| &channel[..]).collect()
-                }
-                let last = before.as_deref().map(slices);
-                let convolver = &self.parts[part].convolver;
-                let analysis = convolver.analyse(last.as_deref(), &slices(&now), desk, used);
+                let Heard { index, now } = heard;
+                let slices: Vec<&[T]> = now.iter().map(|channel| &channel[..]).collect();
+                let analysis = self.parts[part].convolver.analyse(&slices, desk, used);
                 let mut board = self.board();
                 // Who holds the last share gives it back.
-                let free = before.into_iter().flatten().chain(now);
-                board.spare.extend(free.filter_map(Arc::into_inner));
+                board
+                    .spare
+                    .extend(now.into_iter().filter_map(Arc::into_inner));
                 let strand = &mut board.strands[part];
                 let place = (index - strand.oldest) as usize;
                 strand.spectra[place] = Some(Arc::new(analysis));
@@ -408,10 +404,10 @@ impl<'a, T: Sample> Shop<'a, T> {
             match self.next(all.is_none_or(|all| posted < all)) {
                 Next::Work(task) => self.carry_out(task, &mut desk),
                 Next::Read(used) => {
-                    if let Some((before, now, frames)) = feed.read(used)? {
+                    if let Some((now, frames)) = feed.read(used)? {
                         let kept = if keeps { now.clone() } else { Vec::new() };
                         heard.push_back((kept, frames));
-                        self.post(before, now);
+                        self.post(now);
                         posted += 1;
                     }
                     if feed.ended && all.is_none() {
@@ -495,20 +491,14 @@ impl<'a, T: Sample> Shop<'a, T> {
     }
 
     /// Hangs out a block that was read.
-    fn post(&self, before: Option<Vec<Channel<T>>>, now: Vec<Channel<T>>) {
+    fn post(&self, now: Vec<Channel<T>>) {
         let mut board = self.board();
         let index = board.read;
         board.read += 1;
         for (part, strand) in self.parts.iter().zip(&mut board.strands) {
-            let its = |channels: &Vec<Channel<T>>| {
-                let its = part.inputs.iter().map(|&input| channels[input].clone());
-                its.collect()
-            };
-            strand.inputs.push_back(Heard {
-                index,
-                before: before.as_ref().map(its),
-                now: its(&now),
-            });
+            let its = part.inputs.iter().map(|&input| now[input].clone());
+            let now = its.collect();
+            strand.inputs.push_back(Heard { index, now });
             strand.spectra.push_back(None);
         }
         board
@@ -531,15 +521,13 @@ impl<T: Sample> Drop for Closing<'_, '_, T> {
     }
 }
 
-/// A block of the input, or of the silence behind it, and the one before it; and how many of its
-/// frames are input.
-type Piece<T> = (Option<Vec<Channel<T>>>, Vec<Channel<T>>, usize);
+/// A block of the input, or of the silence behind it, and how many of its frames are input.
+type Piece<T> = (Vec<Channel<T>>, usize);
 
 /// Cuts a source into blocks.
 struct Feed<'a, T, S> {
     source: &'a mut S,
     block: usize,
-    last: Option<Vec<Channel<T>>>,
     silence: Option<Channel<T>>,
     /// A piece of what is read, and its frames at most.
     near: Vec<Vec<T>>,
@@ -556,7 +544,6 @@ impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
         Self {
             source,
             block: convolver.block(),
-            last: None,
             silence: None,
             near: vec![Vec::new(); convolver.inputs()],
             piece: (PIECE / channels).clamp(1, convolver.block()),
@@ -573,7 +560,7 @@ impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
             let new = || Arc::new(vec![T::zero(); self.block]);
             let silence = self.silence.get_or_insert_with(new).clone();
             let now = vec![silence; self.near.len()];
-            return Ok(Some(self.piece(now, 0)));
+            return Ok(Some((now, 0)));
         }
         used.resize_with(self.near.len(), Vec::new);
         let mut now = used;
@@ -608,10 +595,6 @@ impl<'a, T: Sample, S: Source<T>> Feed<'a, T, S> {
         self.frames += frames as u64;
         self.blocks += 1;
         let now = now.into_iter().map(Arc::new).collect();
-        Ok(Some(self.piece(now, frames)))
-    }
-
-    fn piece(&mut self, now: Vec<Channel<T>>, frames: usize) -> Piece<T> {
-        (self.last.replace(now.clone()), now, frames)
+        Ok(Some((now, frames)))
     }
 }
