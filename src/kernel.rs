@@ -356,6 +356,20 @@ pub fn store<L: Lane>(to: &mut [L::T], value: L) {
     unsafe { value.write(to.as_mut_ptr()) }
 }
 
+/// Asks for a slice to be brought near; what follows need not wait for it.
+#[inline]
+pub fn prefetch<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in slice.chunks(64 / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, for memory that is borrowed; part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    }
+    // Elsewhere there is no stable way to ask.
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
+}
+
 /// The same slice, of which the compiler no longer knows that it is the same: what is read from it in
 /// a loop is read each time. Constants that outnumber the registers are then operands in memory,
 /// where otherwise they would be read ahead and moved about.

@@ -3,7 +3,6 @@
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]
 
-use std::array;
 use std::ops::Range;
 
 use crate::kernel::{self, Body, Cpu, Lane, Rows};
@@ -259,31 +258,37 @@ fn add<L: Lane>(sums: &mut Sums<L>, x: L, taps: &Rows<'_, L>, row: usize) {
     }
 }
 
-/// What is added up for V groups, which look back to more and more frames.
-struct Stage<'a, 'b, L: Lane, const V: usize> {
-    frames: [&'a [[L::T; CHAINS]]; V],
-    taps: [Rows<'a, L>; CHAINS],
-    chains: usize,
-    sums: &'b mut [[Sums<L>; V]; CHAINS],
-}
+/// Several sums for each of V groups, in registers.
+type Chained<L, const V: usize> = [[Sums<L>; V]; CHAINS];
 
-impl<L: Lane, const V: usize> Stage<'_, '_, L, V> {
-    /// The frames of these steps back, for the groups from `FIRST` on.
-    #[inline(always)]
-    fn add<const FIRST: usize>(&mut self, steps: Range<usize>) {
-        if FIRST >= V {
-            return;
-        }
-        let last = self.frames[0].len() - 1;
-        for step in steps {
-            for k in 0..CHAINS {
-                for v in FIRST..V {
-                    let x = L::splat(self.frames[v][last - step][CHAINS - 1 - k]);
-                    add(&mut self.sums[k % self.chains][v], x, &self.taps[k], step);
-                }
+/// Adds the frames of these steps back, for the groups from `FIRST` on. By value, so that the sums stay
+/// in registers whatever else is inlined around them.
+#[inline(always)]
+fn go_back<L: Lane, const V: usize, const FIRST: usize>(
+    frames: [&[[L::T; CHAINS]]; V],
+    taps: [Rows<'_, L>; CHAINS],
+    steps: Range<usize>,
+    mut sums: Chained<L, V>,
+) -> Chained<L, V> {
+    if FIRST >= V {
+        return sums;
+    }
+    let last = frames[0].len() - 1;
+    for step in steps {
+        for k in 0..CHAINS {
+            for v in FIRST..V {
+                let x = L::splat(frames[v][last - step][CHAINS - 1 - k]);
+                add(&mut sums[k % chains::<L>()][v], x, &taps[k], step);
             }
         }
     }
+    sums
+}
+
+/// As many as there are registers for.
+#[inline(always)]
+const fn chains<L: Lane>() -> usize {
+    if L::REGISTERS >= 32 { CHAINS } else { 2 }
 }
 
 /// What the frames before each of V groups are to it: `reach` of them to the first group, and for each
@@ -291,36 +296,35 @@ impl<L: Lane, const V: usize> Stage<'_, '_, L, V> {
 #[inline(always)]
 fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], reach: usize) -> [Sums<L>; V] {
     let (per, count) = (GROUP / L::N, lookback(taps));
-    let chains = if L::REGISTERS >= 32 { CHAINS } else { 2 };
     let mut sums = [[[L::splat(L::T::default()); 4]; V]; CHAINS];
     let steps = count / CHAINS;
     if steps == 0 {
         return sums[0];
     }
-    let frames: [&[[L::T; CHAINS]]; V] = array::from_fn(|v| {
-        let (frames, _) = history[v * GROUP..][..count].as_chunks();
-        frames
-    });
-    let taps: [Rows<'_, L>; CHAINS] =
-        array::from_fn(|k| Rows::new(taps, GROUP + k, CHAINS, steps, per));
-    let until = |v: usize| reach.saturating_add(v * GROUP).div_ceil(CHAINS).min(steps);
-    let mut stage = Stage {
-        frames,
-        taps,
-        chains,
-        sums: &mut sums,
-    };
-    stage.add::<0>(0..until(0));
-    stage.add::<1>(until(0)..until(1));
-    stage.add::<2>(until(1)..until(2));
-    stage.add::<3>(until(2)..until(3));
+    let mut frames: [&[[L::T; CHAINS]]; V] = [&[]; V];
+    for v in 0..V {
+        (frames[v], _) = history[v * GROUP..][..count].as_chunks();
+    }
+    let mut rows = [Rows::<L>::new(taps, GROUP, CHAINS, steps, per); CHAINS];
+    for k in 1..CHAINS {
+        rows[k] = Rows::new(taps, GROUP + k, CHAINS, steps, per);
+    }
+    let mut until = [0; 4];
+    for v in 0..V {
+        until[v] = reach.saturating_add(v * GROUP).div_ceil(CHAINS).min(steps);
+    }
+    let [a, b, c, d] = until;
+    sums = go_back::<L, V, 0>(frames, rows, 0..a, sums);
+    sums = go_back::<L, V, 1>(frames, rows, a..b, sums);
+    sums = go_back::<L, V, 2>(frames, rows, b..c, sums);
+    sums = go_back::<L, V, 3>(frames, rows, c..d, sums);
     let mut total = sums[0];
     for v in 0..V {
         for p in 0..per {
-            let [a, b, c, d] = array::from_fn(|k| sums[k][v][p]);
-            total[v][p] = match chains {
-                CHAINS => a.add(b).add(c.add(d)),
-                _ => a.add(b),
+            let half = sums[0][v][p].add(sums[1][v][p]);
+            total[v][p] = match chains::<L>() {
+                CHAINS => half.add(sums[2][v][p].add(sums[3][v][p])),
+                _ => half,
             };
         }
     }

@@ -6,8 +6,6 @@ pub(crate) mod responses;
 mod shelf;
 mod voice;
 
-use std::ops::Range;
-
 use super::channels::Channels;
 use super::compiled::Compiled;
 use super::direct::{self, Begun};
@@ -17,7 +15,7 @@ use super::handover::Parcel;
 use super::history::{Frames, History, Slice};
 use super::plan::{Plan, Prepared};
 use super::routing::Routing;
-use crate::kernel::Cpu;
+use crate::kernel::{self, Cpu};
 use crate::signal::Sample;
 use agenda::Done;
 use level::Level;
@@ -247,42 +245,46 @@ impl<T: Sample> Engine<T> {
         self.shelf.is_settled()
     }
 
-    /// Runs between a caller's buffers.
+    /// Runs between a caller's buffers, in segments. The levels' work does not ask for this segment's
+    /// input, and comes first: meanwhile the input is fetched, which often lies far away.
     #[inline]
     pub fn run(&mut self, frames: usize, channels: &mut impl Channels<T>) {
-        self.in_segments(frames, |engine, now| {
-            for channel in 0..engine.inputs() {
-                let frames = now.len();
-                match channels.read_slice(channel, now.clone()) {
-                    Some(samples) => engine.write(channel, frames, Slice(samples)),
-                    None => engine.write(channel, frames, channels.read(channel, now.clone())),
-                }
-            }
-            for channel in 0..engine.outputs() {
-                channels.write(channel, now.clone(), |target| engine.emit(channel, target));
-            }
-        });
-    }
-
-    /// Runs through so many frames in segments: `step` writes every input and emits every output
-    /// of the frames it is given.
-    fn in_segments(&mut self, frames: usize, mut step: impl FnMut(&mut Self, Range<usize>)) {
         let mut at = 0;
         while at < frames {
-            // While a set is to take over, the head's step is small, that it may be heard soon.
-            let grid = match self.shelf.is_settled() {
-                true => self.granule,
-                false => self.granule.min(HEAD_STEP),
-            };
-            let within = self.position & (grid - 1);
-            if within == 0 {
-                self.turn_head();
+            let now = at..at + self.segment().min(frames - at);
+            for channel in 0..self.inputs() {
+                if let Some(samples) = channels.read_slice(channel, now.clone()) {
+                    kernel::prefetch(samples);
+                }
             }
-            let n = (grid - within).min(frames - at);
-            step(self, at..at + n);
-            self.advance(n);
-            at += n;
+            self.spread(now.len());
+            for channel in 0..self.inputs() {
+                match channels.read_slice(channel, now.clone()) {
+                    Some(samples) => self.write(channel, now.len(), Slice(samples)),
+                    None => self.write(channel, now.len(), channels.read(channel, now.clone())),
+                }
+            }
+            for channel in 0..self.outputs() {
+                channels.write(channel, now.clone(), |target| self.emit(channel, target));
+            }
+            self.advance(now.len());
+            at = now.end;
         }
+    }
+
+    /// Begins a segment; returns its frames at most.
+    #[inline]
+    fn segment(&mut self) -> usize {
+        // While a set is to take over, the head's step is small, that it may be heard soon.
+        let grid = match self.shelf.is_settled() {
+            true => self.granule,
+            false => self.granule.min(HEAD_STEP),
+        };
+        let within = self.position & (grid - 1);
+        if within == 0 {
+            self.turn_head();
+        }
+        grid - within
     }
 
     /// The head's step of the grid: it takes over the newest set.
@@ -379,18 +381,13 @@ impl<T: Sample> Engine<T> {
         self.head.scratch = scratch;
     }
 
-    /// The segment is done: does the work that falls to it.
-    fn advance(&mut self, frames: usize) {
-        self.position += frames;
-        if let Some((_, done)) = &mut self.head.leaving {
-            *done += frames;
-        }
+    /// Does the levels' work that falls to a segment of so many frames.
+    fn spread(&mut self, frames: usize) {
         let within = self.position & (self.granule - 1);
-        let is_full = within == 0;
-        let until = if is_full { self.granule } else { within };
+        let until = within + frames;
         self.due += self.rate * frames as i64;
-        self.due -= self.head_work(until) - self.head_work(until - frames);
-        if is_full {
+        self.due -= self.head_work(until) - self.head_work(within);
+        if until == self.granule {
             self.due -= self.at_once * SCALE;
         }
         let mut busy = 0;
@@ -407,8 +404,16 @@ impl<T: Sample> Engine<T> {
                 None => busy += 1,
             }
         }
-        if is_full {
-            // All that is due is done, or there was nothing to do.
+    }
+
+    /// The segment is done.
+    fn advance(&mut self, frames: usize) {
+        self.position += frames;
+        if let Some((_, done)) = &mut self.head.leaving {
+            *done += frames;
+        }
+        if self.position & (self.granule - 1) == 0 {
+            // All that was due is done, or there was nothing to do.
             self.due = self.due.min(0);
             self.turn();
         }
