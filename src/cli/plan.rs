@@ -36,6 +36,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "latency")]
     files: bool,
 
+    /// As it is played live, where another response may take over
+    #[arg(long, conflicts_with = "files")]
+    swaps: bool,
+
     /// Compute in f64 instead of f32
     #[arg(long)]
     double: bool,
@@ -47,14 +51,17 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 The parts: the head is convolved in the time domain, so that nothing waits; each level holds
-partitions of one size as spectra. A level that is spread begins two of its blocks after tap 0,
-so that its work has a whole block's time. The plan is the one with the least predicted cost.
-Files need no answer in time: there (--files) all blocks have one size, and their latency is taken
-out of the result.
+partitions of one size as spectra. A level that is spread answers to what came at least one of its
+blocks before the block it makes, so that its work has a whole block's time; what is later is the
+level's before it, so their taps overlap. Where responses may be exchanged (--swaps, always with
+`faltung live`) each tap has one level for good, which costs more. The plan is the one with the
+least predicted cost. Files need no answer in time: there (--files) all blocks have one size, and
+their latency is taken out of the result.
 
 Examples:
   faltung plan hall.wav
   faltung plan synth:cathedral -r 44.1k --latency 256
+  faltung plan hall.wav --swaps
   faltung plan hall.wav --files";
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -69,6 +76,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (false, 0) => Plan::new(ir.frames()),
         (false, frames) => Plan::new(ir.frames()).with_latency(Latency::AtMost(frames)),
     };
+    let plan = if args.swaps { plan.for_swaps() } else { plan };
     let (routing, outline) = outline(&ir, plan, args.inputs, args.double)?;
     if args.json {
         print(|out| writeln!(out, "{}", to_json(&ir, &routing, &outline)))
