@@ -37,7 +37,7 @@ impl Counts {
 }
 
 /// Costs of f32 on one kind of CPU, in nanoseconds; f64 has half the lanes and costs twice.
-/// Fitted to the least times of 250 runs (one channel and 16, responses of 0.05 to 10 s, up to 90
+/// Fitted to the least times of 270 runs (one channel and 16, responses of 0.05 to 10 s, up to 90
 /// layouts each, calls of 64 frames) with AVX-512 on an EPYC of the Zen 4 generation; the others to a few
 /// of these.
 #[derive(Debug, Clone, Copy)]

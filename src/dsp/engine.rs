@@ -95,6 +95,9 @@ impl Reach {
     }
 }
 
+/// Fewer frames of input are not worth being fetched.
+const FAR: usize = 16;
+
 /// At multiples of so many frames at the latest the head takes over a new set.
 const HEAD_STEP: usize = 64;
 
@@ -252,9 +255,11 @@ impl<T: Sample> Engine<T> {
         let mut at = 0;
         while at < frames {
             let now = at..at + self.segment().min(frames - at);
-            for channel in 0..self.inputs() {
-                if let Some(samples) = channels.read_slice(channel, now.clone()) {
-                    kernel::prefetch(samples);
+            if now.len() >= FAR {
+                for channel in 0..self.inputs() {
+                    if let Some(samples) = channels.read_slice(channel, now.clone()) {
+                        kernel::prefetch(samples);
+                    }
                 }
             }
             self.spread(now.len());

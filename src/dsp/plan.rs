@@ -282,8 +282,8 @@ impl Outline {
     }
 
     /// For each level the frames of a block, the first tap that it answers to, and the number of
-    /// partitions. Levels overlap: a tap is answered to by the one or the other, by where the frame
-    /// that it makes lies in the larger block.
+    /// partitions. Levels overlap, but in a plan [for swaps](Plan::for_swaps): a tap is answered to by
+    /// the one or the other, by where the frame that it makes lies in the larger block.
     pub fn levels(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let latency = self.layout.latency;
         let levels = self.layout.levels.iter();
