@@ -149,7 +149,8 @@ pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Count
 /// How much more work the fullest call of 64 frames has to do than the mean one, at least: that in
 /// which the smallest level's block is full, for its transforms cannot be spread, nor can the head,
 /// which is largest then.
-fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
+/// `per_frame` is what a frame costs on average.
+fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f64) -> f64 {
     let Some(level) = layout.levels.first() else {
         return 1.0;
     };
@@ -166,7 +167,7 @@ fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
     let head = routes * table.tap * width * taps * call;
     let transforms = width * table.transforms(level.block) * level.block as f64;
     let fixed = head + (transforms + BLOCK + FRAME * call) * ends;
-    fixed / (per_frame::<T>(cpu, layout, counts) * call)
+    fixed / (per_frame * call)
 }
 
 /// The average price between two depths of the data, in bytes.
@@ -217,11 +218,9 @@ pub(crate) fn cheapest<T: Sample>(
 ) -> Layout {
     let mut best: Option<(f64, Layout)> = None;
     let mut consider = |layout: Layout| {
-        if unevenness::<T>(cpu, &layout, counts) > UNEVENNESS {
-            return;
-        }
         let cost = per_frame::<T>(cpu, &layout, counts);
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+        let even = || unevenness::<T>(cpu, &layout, counts, cost) <= UNEVENNESS;
+        if best.as_ref().is_none_or(|(least, _)| cost < *least) && even() {
             best = Some((cost, layout));
         }
     };

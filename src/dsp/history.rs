@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn how_frames_are_written_changes_nothing() {
-        let written = |piece: usize| {
+        let written = |piece: usize, lie_side_by_side: bool| {
             let mut history = History::<f32>::new(Cpu::detect(), 64, 256, 64, 0);
             let mut frames: Vec<f32> = (0..192).map(|n| (n as f32).sin()).collect();
             frames[70] = -0.0;
@@ -282,19 +282,25 @@ mod tests {
             frames[100] = f32::NAN;
             frames[130..192].fill(-0.0);
             for (k, frames) in frames.chunks(piece).enumerate() {
-                history.write(k * piece, frames.len(), frames.iter().copied());
+                match lie_side_by_side {
+                    true => history.write(k * piece, frames.len(), Slice(frames)),
+                    false => history.write(k * piece, frames.len(), frames.iter().copied()),
+                }
             }
             let bits = history.recent(0, 0, 192).iter().map(|x| x.to_bits());
             let faults: Vec<bool> = (128..192).map(|at| history.is_fault(at)).collect();
             let ends = (history.sound_end, history.faults_end, history.peak);
             (bits.collect::<Vec<u32>>(), faults, ends)
         };
-        let one = written(1);
+        let one = written(1, false);
         assert_eq!(one.0[70], (-0.0f32).to_bits());
         assert_eq!((one.0[75], one.0[100]), (0, 0));
         assert_eq!((one.2.0, one.2.1), (130, 101));
-        for piece in [4, 16, 64] {
-            assert!(written(piece) == one, "{piece} at a time");
+        for piece in [1, 4, 16, 64] {
+            for lie_side_by_side in [false, true] {
+                let all = written(piece, lie_side_by_side);
+                assert!(all == one, "{piece} at a time, a slice: {lie_side_by_side}");
+            }
         }
     }
 }

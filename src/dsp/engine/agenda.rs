@@ -16,10 +16,9 @@ pub(crate) enum Task {
     Forward { input: usize },
     /// Which products an output consists of.
     Collect { output: usize },
-    /// An output's sum, ahead of the input's newest block.
-    Ahead { output: usize },
-    /// An output's transform, the products included.
-    Inverse { output: usize },
+    /// An output's transform, the products included; or, ahead of the input's newest block, the
+    /// products alone.
+    Output { output: usize },
 }
 
 /// A task, or a stretch of it: its steps, in pieces that are done in one go.
@@ -224,7 +223,7 @@ impl<T: Sample> Work<'_, T> {
         for steps in self.turns_of(&group, transform.steps(), each, joined) {
             for output in group.clone() {
                 entries.push(Entry {
-                    task: Task::Inverse { output },
+                    task: Task::Output { output },
                     begin: steps.start,
                     pieces: pieces(steps.clone(), |step| cost(output, step), joined, tiles),
                 });
@@ -242,7 +241,7 @@ impl<T: Sample> Work<'_, T> {
         for tiles in self.turns_of(&group, self.transform.tiles(), each, joined) {
             for output in group.clone().filter(|&output| self.products(output) > 0) {
                 entries.push(Entry {
-                    task: Task::Ahead { output },
+                    task: Task::Output { output },
                     begin: tiles.start,
                     pieces: pieces(tiles.clone(), |_| cost(output), joined, |_| true),
                 });

@@ -315,25 +315,21 @@ impl<T: Sample> Level<T> {
         share: &Share<T>,
         histories: &[History<T>],
     ) -> Option<u32> {
-        let (block, reach) = (self.number(), self.reach());
-        let (transform, lines) = (&*self.transform, &self.lines[..]);
         match *task {
             Task::Forward { input } => {
                 let done = self.forward(input, stretch.steps, &histories[input]);
                 done.then_some(0)
             }
             Task::Collect { output } => {
+                let (lines, reach) = (&self.lines[..], self.reach());
                 let voice = &mut self.outputs[output].voice;
                 let done = voice.collect(&share.paths[output], lines, reach);
                 done.then_some(0)
             }
-            Task::Ahead { output } => {
+            Task::Output { output } => {
+                let (block, lines) = (self.number(), &self.lines[..]);
                 let voice = &mut self.outputs[output].voice;
-                voice.look_ahead(transform, block, stretch, share, output, lines)
-            }
-            Task::Inverse { output } => {
-                let voice = &mut self.outputs[output].voice;
-                voice.inverse(transform, block, stretch, share, output, lines)
+                voice.go_on(&self.transform, block, stretch, share, output, lines)
             }
         }
     }
@@ -341,8 +337,7 @@ impl<T: Sample> Level<T> {
     /// The same for the set that is faded out: its outputs only.
     #[cold]
     fn go_on_leaving(&mut self, task: &Task, stretch: Stretch, share: &Share<T>) -> Option<u32> {
-        let (Task::Collect { output } | Task::Ahead { output } | Task::Inverse { output }) = *task
-        else {
+        let (Task::Collect { output } | Task::Output { output }) = *task else {
             return None;
         };
         let (block, reach) = (self.number(), self.reach());
@@ -357,12 +352,7 @@ impl<T: Sample> Level<T> {
         };
         let (transform, lines) = (&*self.transform, &self.lines[..]);
         match task {
-            Task::Ahead { .. } => {
-                leaving.look_ahead(transform, block, stretch, share, output, lines)
-            }
-            Task::Inverse { .. } => {
-                leaving.inverse(transform, block, stretch, share, output, lines)
-            }
+            Task::Output { .. } => leaving.go_on(transform, block, stretch, share, output, lines),
             _ => {
                 let done = leaving.collect(&share.paths[output], lines, reach);
                 done.then_some(0)

@@ -173,24 +173,6 @@ impl<T: Sample> Voice<T> {
         }
     }
 
-    /// Some tiles of what the next block will be; returns the work that was spared.
-    pub fn look_ahead(
-        &mut self,
-        transform: &Transform<T>,
-        block: usize,
-        stretch: Stretch,
-        share: &Share<T>,
-        output: usize,
-        lines: &[DelayLine<T>],
-    ) -> Option<u32> {
-        let Stretch { steps: tiles, .. } = stretch;
-        let ahead = self.ahead.as_mut().filter(|ahead| ahead.sounds)?;
-        let spared = tiles.len() as u32 * share.price.of(self.spared);
-        let bins = products(&mut self.pairs, &self.runs, share, block, output, lines);
-        transform.collect(tiles, bins, &mut ahead.bins);
-        Some(spared)
-    }
-
     /// The block of output that begins here, by what was made ahead and the newest input; `reach` is
     /// how far it looks back, if nothing was.
     pub fn answer(
@@ -224,7 +206,9 @@ impl<T: Sample> Voice<T> {
         i64::from(share.outputs_at_once[output]) + tiles * i64::from(more)
     }
 
-    pub fn inverse(
+    /// A stretch of the work that is spread: back from the sum of the products, or the sum alone where
+    /// the newest block is still to come. Returns the work that was spared, or nothing if all is silent.
+    pub fn go_on(
         &mut self,
         transform: &Transform<T>,
         block: usize,
@@ -233,13 +217,16 @@ impl<T: Sample> Voice<T> {
         output: usize,
         lines: &[DelayLine<T>],
     ) -> Option<u32> {
-        if !self.making.sounds {
+        let ahead = self.ahead.as_ref();
+        if !ahead.map_or(self.making.sounds, |ahead| ahead.sounds) {
             return None;
         }
         let Stretch { steps, tiles } = stretch;
         let bins = products(&mut self.pairs, &self.runs, share, block, output, lines);
-        let (work, out) = (&mut self.work, &mut self.making.samples);
-        transform.inverse(steps, bins, work, out);
+        match &mut self.ahead {
+            Some(ahead) => transform.collect(steps, bins, &mut ahead.bins),
+            None => transform.inverse(steps, bins, &mut self.work, &mut self.making.samples),
+        }
         Some(tiles * share.price.of(self.spared))
     }
 }
