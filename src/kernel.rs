@@ -228,6 +228,13 @@ pub unsafe trait Lane: Copy {
     /// `c - self * b`, in one rounding where the CPU can.
     fn neg_mul_add(self, b: Self, c: Self) -> Self;
 
+    /// The magnitude.
+    fn abs(self) -> Self;
+    /// The larger one; where one is NaN, either.
+    fn max(self, other: Self) -> Self;
+    /// Whether in every lane this is zero, or from `least` to `most`; NaN is none of that.
+    fn is_zero_or_within(self, least: Self, most: Self) -> bool;
+
     /// Transposes groups of `N / 4` lanes: group g of vector v goes to group v of vector g.
     fn groups(v: [Self; 4]) -> [Self; 4];
     /// Transposes lanes within these groups, among 4 vectors (N = 16) or in both pairs (N = 8).

@@ -34,9 +34,6 @@ pub trait Sample:
     /// where one is not).
     #[doc(hidden)]
     fn magnitudes(samples: &[Self]) -> (Self, Self);
-    /// The same while they are copied to an equally long slice.
-    #[doc(hidden)]
-    fn copy_with_magnitudes(from: &[Self], to: &mut [Self]) -> (Self, Self);
 }
 
 /// The one of two things, for f32 and for f64, that is for the sample type `T`.
@@ -56,29 +53,18 @@ pub(crate) fn of_type<T: Sample, A: Any>(
 /// On the bits, whose order as integers is that of the magnitudes: this becomes vector code
 /// where the comparison of floats would not.
 macro_rules! magnitudes {
-    (@of $samples:expr, $bits:ty) => {{
-        let infinity = Self::INFINITY.to_bits() as $bits;
-        let (mut least, mut most) = (infinity, 0);
-        for x in $samples {
-            let magnitude = x.to_bits() as $bits & <$bits>::MAX;
-            let nonzero = if magnitude == 0 { infinity } else { magnitude };
-            least = least.min(nonzero);
-            most = most.max(magnitude);
-        }
-        (Self::from_bits(least as _), Self::from_bits(most as _))
-    }};
     ($bits:ty) => {
         #[inline(always)]
         fn magnitudes(samples: &[Self]) -> (Self, Self) {
-            magnitudes!(@of samples.iter(), $bits)
-        }
-        #[inline(always)]
-        fn copy_with_magnitudes(from: &[Self], to: &mut [Self]) -> (Self, Self) {
-            let copied = from.iter().zip(to).map(|(x, slot)| {
-                *slot = *x;
-                x
-            });
-            magnitudes!(@of copied, $bits)
+            let infinity = Self::INFINITY.to_bits() as $bits;
+            let (mut least, mut most) = (infinity, 0);
+            for x in samples {
+                let magnitude = x.to_bits() as $bits & <$bits>::MAX;
+                let nonzero = if magnitude == 0 { infinity } else { magnitude };
+                least = least.min(nonzero);
+                most = most.max(magnitude);
+            }
+            (Self::from_bits(least as _), Self::from_bits(most as _))
         }
     };
 }

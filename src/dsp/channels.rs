@@ -15,6 +15,12 @@ pub(crate) trait Channels<T> {
         None
     }
 
+    /// One sample of each input and room for one of each output, where there is a single frame and they
+    /// lie side by side.
+    fn frame(&mut self) -> Option<(&[T], &mut [T])> {
+        None
+    }
+
     /// Has the frames `now` of an output made, all of them.
     fn write(&mut self, channel: usize, now: Range<usize>, make: impl FnOnce(&mut [T]));
 }
@@ -32,6 +38,10 @@ impl<T: Sample> Channels<T> for Mono<'_, T> {
 
     fn read_slice(&self, _: usize, now: Range<usize>) -> Option<&[T]> {
         Some(&self.input[now])
+    }
+
+    fn frame(&mut self) -> Option<(&[T], &mut [T])> {
+        Some((self.input, self.output))
     }
 
     fn write(&mut self, _: usize, now: Range<usize>, make: impl FnOnce(&mut [T])) {
@@ -90,6 +100,10 @@ impl<T: Sample> Channels<T> for Interleaved<'_, T> {
     fn read(&self, channel: usize, now: Range<usize>) -> impl Iterator<Item = T> {
         let frames = &self.input[now.start * self.inputs..now.end * self.inputs];
         frames[channel..].iter().step_by(self.inputs).copied()
+    }
+
+    fn frame(&mut self) -> Option<(&[T], &mut [T])> {
+        Some((self.input, self.output))
     }
 
     fn write(&mut self, channel: usize, now: Range<usize>, make: impl FnOnce(&mut [T])) {

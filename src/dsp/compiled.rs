@@ -5,22 +5,26 @@
 
 use std::ops::Range;
 
-use super::direct::{self, Begun};
+use super::direct::{self, Begun, Past};
+use super::engine::{self, Engine};
 use super::fft::{Bins, Points, Transform};
-use super::history;
+use super::look::{self, PEAKS};
+use super::mix;
 use crate::kernel::Cpu;
 use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], &mut [T], usize);
-type Fir<T> = fn(Cpu, &[T], &[T], usize, usize, &mut [T], &mut Begun<T>);
-type Copy<T> = fn(Cpu, &[T], &mut [T]) -> (T, T);
+type Fir<T> = fn(Cpu, &[T], Past<'_, T>, Option<&[T]>, &mut [T], &mut Begun<T>);
+type Look<T> = fn(Cpu, &[T], T, &mut [T; PEAKS]) -> bool;
+type Copy<T> = fn(Cpu, &[T], &mut [T], T, &mut [T; PEAKS]) -> bool;
+type Add<T> = fn(Cpu, &[T], &mut [T]);
 type Collect<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T]);
-type Next<T> = fn(Cpu, &[T], T, usize, &mut T, &mut Begun<T>);
+type Step<T> = fn(&mut Engine<T>, &[T], &mut [T]);
 type Inverse<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T], &mut [T]);
 
 /// The loops for one sample type.
 #[derive(Debug)]
-pub(crate) struct Compiled<T: 'static> {
+pub(crate) struct Compiled<T: Sample> {
     /// See [`Transform::forward`].
     pub forward: Forward<T>,
     /// See [`Transform::inverse`].
@@ -29,12 +33,16 @@ pub(crate) struct Compiled<T: 'static> {
     pub collect: Collect<T>,
     /// See [`direct::fir`].
     pub fir: Fir<T>,
-    /// See [`direct::next`].
-    pub next: Next<T>,
+    /// See [`engine::step`].
+    pub step: Step<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
-    /// See [`Sample::copy_with_magnitudes`].
+    /// See [`look::look`].
+    pub look: Look<T>,
+    /// See [`look::copy`].
     pub copy: Copy<T>,
+    /// See [`mix::add`].
+    pub add: Add<T>,
 }
 
 impl<T: Sample> Compiled<T> {
@@ -44,9 +52,11 @@ impl<T: Sample> Compiled<T> {
             inverse: Transform::run_inverse,
             collect: Transform::run_collect,
             fir: direct::fir,
-            next: direct::next,
-            magnitudes: history::magnitudes,
-            copy: history::copy,
+            step: engine::step,
+            magnitudes: look::magnitudes,
+            look: look::look,
+            copy: look::copy,
+            add: mix::add,
         }
     }
 

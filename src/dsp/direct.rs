@@ -33,36 +33,28 @@ pub(crate) fn lookback<T>(arranged: &[T]) -> usize {
 /// A group of outputs in the making: what the frames so far are to each of them.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-pub(crate) struct Begun<T> {
-    sums: [T; GROUP],
-    /// Position behind the last of these frames; none counts before it is known.
-    until: usize,
-}
+pub(crate) struct Begun<T>([T; GROUP]);
 
 impl<T: Sample> Begun<T> {
+    /// After silence.
     pub fn new() -> Self {
-        Self {
-            sums: [T::zero(); GROUP],
-            until: usize::MAX,
-        }
-    }
-
-    /// Whether a frame at this position is the next of the group.
-    #[inline]
-    pub fn goes_on(&self, at: usize) -> bool {
-        self.until == at && !at.is_multiple_of(GROUP)
-    }
-
-    /// The frames are others now, or the taps.
-    pub fn forget(&mut self) {
-        self.until = usize::MAX;
+        Self([T::zero(); GROUP])
     }
 }
 
-/// out[t] += sum over j of taps[j] x[at + t - j], for the frames of the group that position `at` falls
-/// in and up to `reach` before it (all of those for the groups behind it, too). `history` holds the
-/// [`lookback`] before the group, then the group's frames up to those that `out` answers to; `begun`
-/// is what the last call left, if that went up to `at`.
+/// What outputs from position `at` on answer to: the frames of the group that it falls in and up to
+/// `reach` before it (all of those for the groups behind it, too).
+pub(crate) struct Past<'a, T> {
+    /// The [`lookback`] before the group, then the group's frames up to the last output's.
+    pub frames: &'a [T],
+    pub at: usize,
+    pub reach: usize,
+    /// Whether those of the group up to this position have been answered to already.
+    pub begun: bool,
+}
+
+/// out[t] = share[t] + sum over j of taps[j] x[at + t - j], x as `past` has it; without a share it is
+/// added to what `out` was. `begun` is what the last call left, if that went up to `at`.
 ///
 /// The outputs of a group are the lanes of vectors, and each frame goes to all of them at once, with
 /// the taps shifted by its place: first those before the group, the latest first, then those of the
@@ -71,69 +63,66 @@ impl<T: Sample> Begun<T> {
 pub fn fir<T: Sample>(
     cpu: Cpu,
     taps: &[T],
-    history: &[T],
-    at: usize,
-    reach: usize,
+    past: Past<'_, T>,
+    share: Option<&[T]>,
     out: &mut [T],
     begun: &mut Begun<T>,
 ) {
+    let Past {
+        frames, at, reach, ..
+    } = past;
     let (from, before) = (at % GROUP, lookback(taps));
     assert!(
-        taps.len() >= 2 * GROUP - 1 && history.len() == before + from + out.len(),
+        taps.len() >= 2 * GROUP - 1 && frames.len() == before + from + out.len(),
         "{} frames of history for {before} and {from} frames before {} of output",
-        history.len(),
+        frames.len(),
         out.len()
     );
-    let goes_on = begun.goes_on(at);
-    begun.until = at + out.len();
+    assert!(
+        share.is_none_or(|share| share.len() == out.len()),
+        "a share of another length"
+    );
     let body = Fir {
         taps,
-        history,
+        history: frames,
         from,
         reach,
+        share,
         out,
-        sums: &mut begun.sums,
-        goes_on,
+        sums: &mut begun.0,
+        goes_on: past.begun && from > 0,
     };
     kernel::run(cpu, body);
 }
 
-/// The same for the single frame `x`, where `begun` [goes on](Begun::goes_on) at its position.
-pub fn next<T: Sample>(cpu: Cpu, taps: &[T], x: T, at: usize, out: &mut T, begun: &mut Begun<T>) {
-    begun.until = at + 1;
-    let body = Next {
-        taps,
-        x,
-        at,
-        out,
-        sums: &mut begun.sums,
-    };
-    kernel::run(cpu, body);
-}
+/// The taps of [`next`], of those that are arranged for [`fir`]: as many as there are frames in a group.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+pub(crate) struct First<T>([T; 2 * GROUP]);
 
-/// One more frame of a group.
-struct Next<'a, T> {
-    taps: &'a [T],
-    x: T,
-    at: usize,
-    out: &'a mut T,
-    sums: &'a mut [T; GROUP],
-}
-
-impl<T: Sample> Body<T> for Next<'_, T> {
-    #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
-        let (from, x) = (self.at % GROUP, L::splat(self.x));
-        // By itself, for a lane of what was only just written would have to be waited for.
-        let sum = x.mul_add(L::splat(self.taps[GROUP - 1]), L::splat(self.sums[from]));
-        let mut y = [T::zero(); GROUP];
-        kernel::store(&mut y, sum);
-        *self.out += y[0];
-        let taps = Rows::<L>::new(self.taps, 0, 1, GROUP, GROUP / L::N);
-        let mut sums = load::<L>(self.sums);
-        add(&mut sums, x, &taps, GROUP - 1 - from);
-        keep(&sums, self.sums);
+impl<T: Sample> First<T> {
+    /// `arranged` may be empty.
+    pub fn of(arranged: &[T]) -> Self {
+        let mut first = [T::zero(); 2 * GROUP];
+        let count = arranged.len().min(2 * GROUP - 1);
+        first[..count].copy_from_slice(&arranged[..count]);
+        Self(first)
     }
+}
+
+/// What the single frame `x` at position `at` adds, where `begun` has come to it.
+#[inline(always)]
+pub fn next<L: Lane>(taps: &First<L::T>, x: L::T, at: usize, begun: &mut Begun<L::T>) -> L::T {
+    let (from, x) = (at % GROUP, L::splat(x));
+    // By itself, for a lane of what was only just written would have to be waited for.
+    let sum = x.mul_add(L::splat(taps.0[GROUP - 1]), L::splat(begun.0[from]));
+    let mut y = [L::T::default(); GROUP];
+    kernel::store(&mut y, sum);
+    let taps = Rows::<L>::new(&taps.0, 0, 1, GROUP, GROUP / L::N);
+    let mut sums = load::<L>(&begun.0);
+    add(&mut sums, x, &taps, GROUP - 1 - from);
+    keep(&sums, &mut begun.0);
+    y[0]
 }
 
 /// Any number of frames.
@@ -142,6 +131,7 @@ struct Fir<'a, T> {
     history: &'a [T],
     from: usize,
     reach: usize,
+    share: Option<&'a [T]>,
     out: &'a mut [T],
     sums: &'a mut [T; GROUP],
     goes_on: bool,
@@ -194,12 +184,14 @@ impl<T: Sample> Fir<'_, T> {
                 add(&mut sums[v], x, &taps, GROUP - 1 - j);
             }
         }
-        let out = &mut self.out[t..][..V * GROUP];
         for v in 0..V {
             for p in 0..per {
-                let out = &mut out[v * GROUP + p * L::N..][..L::N];
-                let y = Rows::<L>::new(out, 0, L::N, 1, 1).get(0, 0);
-                kernel::store(out, y.add(sums[v][p]));
+                let at = t + v * GROUP + p * L::N;
+                let share = match self.share {
+                    Some(share) => Rows::<L>::new(share, at, L::N, 1, 1).get(0, 0),
+                    None => Rows::new(self.out, at, L::N, 1, 1).get(0, 0),
+                };
+                kernel::store(&mut self.out[at..], share.add(sums[v][p]));
             }
         }
         t + V * GROUP
@@ -223,6 +215,11 @@ impl<T: Sample> Fir<'_, T> {
         }
         keep(&sums, self.sums);
         let outputs = self.out[t..][..count].iter_mut();
+        if let Some(share) = self.share {
+            let sums = self.sums[from..].iter().zip(&share[t..]);
+            outputs.zip(sums).for_each(|(y, (&sum, &x))| *y = x + sum);
+            return;
+        }
         for (y, &sum) in outputs.zip(&self.sums[from..]) {
             *y += sum;
         }
@@ -261,10 +258,33 @@ fn add<L: Lane>(sums: &mut Sums<L>, x: L, taps: &Rows<'_, L>, row: usize) {
 /// Several sums for each of V groups, in registers.
 type Chained<L, const V: usize> = [[Sums<L>; V]; CHAINS];
 
-/// Adds the frames of these steps back, for the groups from `FIRST` on. By value, so that the sums stay
-/// in registers whatever else is inlined around them.
+/// Steps back over as many frames as there are in a group.
+const STEPS: usize = GROUP / CHAINS;
+
+/// Adds the frames of `STEPS` steps back, from `step` on, for the groups from `FIRST` on. By value, so
+/// that the sums stay in registers whatever else is inlined around them.
 #[inline(always)]
-fn go_back<L: Lane, const V: usize, const FIRST: usize>(
+fn go_back<L: Lane, const V: usize, const FIRST: usize, const STEPS: usize>(
+    frames: [&[[L::T; CHAINS]]; V],
+    taps: [Rows<'_, L>; CHAINS],
+    step: usize,
+    mut sums: Chained<L, V>,
+) -> Chained<L, V> {
+    let last = frames[0].len() - 1;
+    for step in step..step + STEPS {
+        for k in 0..CHAINS {
+            for v in FIRST..V {
+                let x = L::splat(frames[v][last - step][CHAINS - 1 - k]);
+                add(&mut sums[k % chains::<L>()][v], x, &taps[k], step);
+            }
+        }
+    }
+    sums
+}
+
+/// The same for any number of steps.
+#[inline(always)]
+fn go_far_back<L: Lane, const V: usize, const FIRST: usize>(
     frames: [&[[L::T; CHAINS]]; V],
     taps: [Rows<'_, L>; CHAINS],
     steps: Range<usize>,
@@ -273,14 +293,15 @@ fn go_back<L: Lane, const V: usize, const FIRST: usize>(
     if FIRST >= V {
         return sums;
     }
-    let last = frames[0].len() - 1;
-    for step in steps {
-        for k in 0..CHAINS {
-            for v in FIRST..V {
-                let x = L::splat(frames[v][last - step][CHAINS - 1 - k]);
-                add(&mut sums[k % chains::<L>()][v], x, &taps[k], step);
-            }
-        }
+    let mut step = steps.start;
+    // So there are few rounds, whose number the CPU foresees.
+    while step + STEPS <= steps.end {
+        sums = go_back::<L, V, FIRST, STEPS>(frames, taps, step, sums);
+        step += STEPS;
+    }
+    while step < steps.end {
+        sums = go_back::<L, V, FIRST, 1>(frames, taps, step, sums);
+        step += 1;
     }
     sums
 }
@@ -314,10 +335,16 @@ fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], reach: usize
         until[v] = reach.saturating_add(v * GROUP).div_ceil(CHAINS).min(steps);
     }
     let [a, b, c, d] = until;
-    sums = go_back::<L, V, 0>(frames, rows, 0..a, sums);
-    sums = go_back::<L, V, 1>(frames, rows, a..b, sums);
-    sums = go_back::<L, V, 2>(frames, rows, b..c, sums);
-    sums = go_back::<L, V, 3>(frames, rows, c..d, sums);
+    sums = go_far_back::<L, V, 0>(frames, rows, 0..a, sums);
+    if V == 4 && d == a + 3 * STEPS {
+        sums = go_back::<L, V, 1, STEPS>(frames, rows, a, sums);
+        sums = go_back::<L, V, 2, STEPS>(frames, rows, a + STEPS, sums);
+        sums = go_back::<L, V, 3, STEPS>(frames, rows, a + 2 * STEPS, sums);
+    } else {
+        sums = go_far_back::<L, V, 1>(frames, rows, a..b, sums);
+        sums = go_far_back::<L, V, 2>(frames, rows, b..c, sums);
+        sums = go_far_back::<L, V, 3>(frames, rows, c..d, sums);
+    }
     let mut total = sums[0];
     for v in 0..V {
         for p in 0..per {

@@ -1,26 +1,30 @@
 //! The running machine of a matrix of responses: writes inputs, emits outputs, keeps the grid.
 
 mod agenda;
+mod head;
 mod level;
 pub(crate) mod responses;
 mod shelf;
+mod step;
 mod voice;
 
 use super::channels::Channels;
 use super::compiled::Compiled;
-use super::direct::{self, Begun};
+use super::direct;
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
 use super::history::{Frames, History, Slice};
 use super::plan::{Plan, Prepared};
 use super::routing::Routing;
-use crate::kernel::{self, Cpu};
+use crate::kernel::{self, Buffer, Cpu};
 use crate::signal::Sample;
 use agenda::Done;
+use head::{Head, Inputs};
 use level::Level;
 use responses::Responses;
 use shelf::Shelf;
+pub(crate) use step::step;
 
 /// What every face of the convolver drives. A caller's block is cut into segments that do not
 /// cross the grid of the smallest level; for each segment all inputs are written, then all
@@ -51,49 +55,23 @@ pub(crate) struct Engine<T: Sample> {
     rate: i64,
     rate_is_raised: bool,
     due: i64,
-    /// Work of a granule that cannot be spread: of its last call, and of the head, for so many routes.
+    /// Position up to which the work that is spread has fallen due.
+    spread_until: usize,
+    /// Work of a granule's last call, which cannot be spread.
     at_once: i64,
-    heads: usize,
     /// All work so far, in units of the agendas.
     work: u64,
     /// For each output the frame up to which an input fault harms it.
     harmed_until: Vec<usize>,
     /// Position behind the last of the inputs' faults; 0 if there was none.
     faults_end: usize,
-    /// What the levels add to each output, up to the next step of the grid.
-    shares: Vec<Vec<T>>,
-}
-
-/// Which responses the time domain plays.
-#[derive(Debug, Clone)]
-struct Head<T> {
-    set: usize,
-    /// The set that is faded out, and the frames of the fade so far.
-    leaving: Option<(usize, usize)>,
-    /// The outputs of both, in a fade.
-    scratch: [Vec<T>; 2],
-    reach: Reach,
-    /// For each output and each route to it.
-    begun: Vec<Vec<Begun<T>>>,
+    /// What the levels add to each output, up to the next step of the grid: a granule after the other.
+    shares: Buffer<T>,
+    /// Room for a single frame, of the inputs and of the outputs.
+    frame: [Vec<T>; 2],
 }
 
 const SCALE: i64 = 1 << 16;
-
-/// How far back the head looks: so many frames before a granule's begin, and, if it grows, all that
-/// have come since.
-#[derive(Debug, Clone, Copy)]
-struct Reach {
-    before: usize,
-    grows: bool,
-}
-
-impl Reach {
-    /// Frames before the one that is so many behind a granule's begin.
-    #[inline]
-    fn at(self, within: usize) -> usize {
-        self.before + if self.grows { within } else { 0 }
-    }
-}
 
 /// Fewer frames of input are not worth being fetched.
 const FAR: usize = 16;
@@ -119,15 +97,9 @@ impl<T: Sample> Engine<T> {
         let bench = set.value.bench.clone();
         let (layout, cpu) = (&bench.layout, bench.cpu);
         let outputs = set.value.routes.len();
-        let begun = |routes: &Vec<_>| vec![Begun::new(); routes.len()];
-        let begun = set.value.routes.iter().map(begun).collect();
         let granule = layout.granule();
         // While a level works on a block, up to one more comes in.
         let blocks = layout.levels.last().map_or(granule, |l| 2 * l.block);
-        let heads = match layout.head {
-            0 => 0,
-            _ => set.value.routes.iter().map(Vec::len).sum(),
-        };
         let history = History::new(cpu, layout.head, blocks, granule, layout.latency);
         let shelf = Shelf::new(set, layout.levels.len() + 1);
         let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
@@ -143,25 +115,17 @@ impl<T: Sample> Engine<T> {
             rate: 0,
             rate_is_raised: false,
             due: 0,
+            spread_until: 0,
             at_once: 0,
-            heads,
             work: 0,
-            head: Head {
-                set: shelf.current(),
-                leaving: None,
-                scratch: [vec![T::zero(); granule], vec![T::zero(); granule]],
-                reach: Reach {
-                    before: layout.head_reach(0),
-                    grows: layout.head_reach(granule - 1) > layout.head_reach(0),
-                },
-                begun,
-            },
+            head: Head::new(cpu, layout, &shelf),
             shelf,
             levels,
             fade: fade.unwrap_or_else(|| Fade::new(0)),
             harmed_until: vec![0; outputs],
             faults_end: 0,
-            shares: vec![vec![T::zero(); granule]; outputs],
+            shares: Buffer::zeros(outputs * granule),
+            frame: [inputs, outputs].map(|channels| vec![T::zero(); channels]),
         };
         engine.set_rate();
         engine
@@ -172,7 +136,7 @@ impl<T: Sample> Engine<T> {
     }
 
     pub fn outputs(&self) -> usize {
-        self.shares.len()
+        self.harmed_until.len()
     }
 
     /// Most frames of a segment.
@@ -203,23 +167,15 @@ impl<T: Sample> Engine<T> {
     pub fn reset(&mut self) {
         self.position = 0;
         self.input_end = None;
-        self.due = 0;
+        (self.spread_until, self.due) = (0, 0);
         self.histories.iter_mut().for_each(History::reset);
         let shelf = &mut self.shelf;
         self.levels.iter_mut().for_each(|level| level.reset(shelf));
-        if let Some((set, _)) = self.head.leaving.take() {
-            shelf.release(set);
-        }
-        shelf.release(self.head.set);
-        self.head.set = shelf.take();
-        let begun = self.head.begun.iter_mut().flatten();
-        begun.for_each(Begun::forget);
+        self.head.reset(shelf);
         self.set_rate();
         self.harmed_until.fill(0);
         self.faults_end = 0;
-        self.shares
-            .iter_mut()
-            .for_each(|share| share.fill(T::zero()));
+        self.shares.fill(T::zero());
     }
 
     /// Puts up another set of responses: the head and each level take it over at their next
@@ -235,7 +191,7 @@ impl<T: Sample> Engine<T> {
 
     /// The set whose head plays.
     pub fn heard(&self) -> u64 {
-        self.shelf.get(self.head.set).id
+        self.shelf.get(self.head.set()).id
     }
 
     /// The newest set, whether it plays already or not.
@@ -252,6 +208,14 @@ impl<T: Sample> Engine<T> {
     /// input, and comes first: meanwhile the input is fetched, which often lies far away.
     #[inline]
     pub fn run(&mut self, frames: usize, channels: &mut impl Channels<T>) {
+        match frames == 1 && self.head.is_steady(self.position) {
+            true => self.step(channels),
+            false => self.run_segments(frames, channels),
+        }
+    }
+
+    #[inline(never)]
+    fn run_segments(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         let mut at = 0;
         while at < frames {
             let now = at..at + self.segment().min(frames - at);
@@ -262,7 +226,11 @@ impl<T: Sample> Engine<T> {
                     }
                 }
             }
-            self.spread(now.len());
+            let until = self.position + now.len();
+            // As in a step: what is within a group waits for its end.
+            if until / direct::GROUP > self.position / direct::GROUP {
+                self.spread(until);
+            }
             for channel in 0..self.inputs() {
                 match channels.read_slice(channel, now.clone()) {
                     Some(samples) => self.write(channel, now.len(), Slice(samples)),
@@ -277,6 +245,49 @@ impl<T: Sample> Engine<T> {
         }
     }
 
+    /// A single frame within a group of outputs. What is to be spread waits for the group's end: it
+    /// would cost more to look after it than to do it.
+    #[inline]
+    fn step(&mut self, channels: &mut impl Channels<T>) {
+        if let Some((inputs, outputs)) = channels.frame() {
+            self.step_between(inputs, outputs);
+            return;
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        let [inputs, outputs] = &mut frame;
+        for (channel, slot) in inputs.iter_mut().enumerate() {
+            channels.read(channel, 0..1).for_each(|x| *slot = x);
+        }
+        self.step_between(inputs, outputs);
+        for (channel, &y) in outputs.iter().enumerate() {
+            channels.write(channel, 0..1, |target| target.fill(y));
+        }
+        self.frame = frame;
+    }
+
+    /// The same for one sample of each channel.
+    #[inline]
+    fn step_between(&mut self, inputs: &[T], outputs: &mut [T]) {
+        (self.compiled.step)(self, inputs, outputs);
+        let until = self.position + 1;
+        if until.is_multiple_of(direct::GROUP) {
+            let histories = self.histories.iter_mut();
+            histories.for_each(|history| history.advance(until));
+            self.spread(until);
+        }
+        self.advance(1);
+    }
+
+    /// After a single frame, of which there is a sample for each output.
+    #[cold]
+    fn find_faults(&mut self, outputs: &mut [T]) {
+        let ends = self.histories.iter().map(History::faults_end);
+        self.faults_end = ends.max().unwrap_or(0);
+        for (output, y) in outputs.chunks_mut(1).enumerate() {
+            self.mark_faults(output, y);
+        }
+    }
+
     /// Begins a segment; returns its frames at most.
     #[inline]
     fn segment(&mut self) -> usize {
@@ -287,24 +298,9 @@ impl<T: Sample> Engine<T> {
         };
         let within = self.position & (grid - 1);
         if within == 0 {
-            self.turn_head();
+            self.head.turn(&mut self.shelf, &self.fade);
         }
         grid - within
-    }
-
-    /// The head's step of the grid: it takes over the newest set.
-    fn turn_head(&mut self) {
-        let Head { set, leaving, .. } = &mut self.head;
-        if let Some((old, done)) = *leaving
-            && done >= self.fade.frames()
-        {
-            self.shelf.release(old);
-            *leaving = None;
-        }
-        if leaving.is_none() && *set != self.shelf.current() {
-            let old = std::mem::replace(set, self.shelf.take());
-            *leaving = Some((old, 0));
-        }
     }
 
     /// Takes one input's frames of this segment.
@@ -318,80 +314,28 @@ impl<T: Sample> Engine<T> {
     /// Makes one output's frames of this segment; every input must have been written.
     #[inline]
     fn emit(&mut self, output: usize, target: &mut [T]) {
-        let within = self.position & (self.granule - 1);
-        let share = &self.shares[output][within..within + target.len()];
-        match target {
-            // A call would cost more than what it copies.
-            [y] => *y = share[0],
-            _ => target.copy_from_slice(share),
-        }
-        let fades = self.head.leaving.filter(|&(leaving, _)| {
-            let (new, old) = (self.shelf.get(self.head.set), self.shelf.get(leaving));
-            !new.same_head(old, output)
-        });
-        match fades {
-            None => self.work += self.add_head(self.head.set, output, target),
-            Some((leaving, done)) => self.emit_faded(output, leaving, done, target),
-        }
+        let first = output * self.granule + (self.position & (self.granule - 1));
+        let share = &self.shares[first..first + target.len()];
+        let inputs = Inputs {
+            at: self.position,
+            histories: &self.histories,
+            shelf: &self.shelf,
+            fade: &self.fade,
+        };
+        self.work += self.head.emit(&inputs, output, share, target);
         if self.faults_end > 0 {
             self.mark_faults(output, target);
         }
     }
 
-    /// Adds what the heads of a set make of the inputs; returns the work.
-    #[inline]
-    fn add_head(&mut self, set: usize, output: usize, target: &mut [T]) -> u64 {
-        let (mut work, reach) = (0, self.head.reach);
-        let routes = self.shelf.get(set).routes[output].iter();
-        for ((route, prepared), begun) in routes.zip(&mut self.head.begun[output]) {
-            let (taps, history) = (&prepared.head[..], &self.histories[route.input]);
-            if let [y] = target
-                && begun.goes_on(self.position)
-            {
-                let x = history.at(self.position);
-                (self.compiled.next)(self.cpu, taps, x, self.position, y, begun);
-                work += direct::cost::<T>(0, 1);
-                continue;
-            }
-            // The group of outputs begins here.
-            let begin = self.position - self.position % direct::GROUP;
-            let lookback = direct::lookback(taps);
-            let reach = reach.at(begin & (self.granule - 1));
-            let most = lookback.min(reach);
-            if taps.is_empty() || history.is_silent_since(begin.saturating_sub(most)) {
-                continue;
-            }
-            let frames = self.position - begin + target.len();
-            let recent = history.recent(begin, lookback, frames);
-            (self.compiled.fir)(self.cpu, taps, recent, self.position, reach, target, begun);
-            work += direct::cost::<T>(lookback.min(most + target.len() / 2), target.len());
-        }
-        work
-    }
-
-    #[cold]
-    fn emit_faded(&mut self, output: usize, leaving: usize, done: usize, target: &mut [T]) {
-        let mut scratch = std::mem::take(&mut self.head.scratch);
-        let [new, old] = &mut scratch;
-        let (new, old) = (&mut new[..target.len()], &mut old[..target.len()]);
-        for (set, share) in [(self.head.set, &mut *new), (leaving, &mut *old)] {
-            share.fill(T::zero());
-            // Neither goes on with the other's.
-            self.head.begun[output].iter_mut().for_each(Begun::forget);
-            self.work += self.add_head(set, output, share);
-        }
-        for (n, y) in target.iter_mut().enumerate() {
-            *y += self.fade.cross(done + n, old[n], new[n]);
-        }
-        self.head.scratch = scratch;
-    }
-
-    /// Does the levels' work that falls to a segment of so many frames.
-    fn spread(&mut self, frames: usize) {
-        let within = self.position & (self.granule - 1);
+    /// Does the levels' work that falls to the frames up to position `until`.
+    fn spread(&mut self, until: usize) {
+        let frames = until - self.spread_until;
+        let within = self.spread_until & (self.granule - 1);
         let until = within + frames;
+        self.spread_until += frames;
         self.due += self.rate * frames as i64;
-        self.due -= self.head_work(until) - self.head_work(within);
+        self.due -= self.head.work(until, SCALE) - self.head.work(within, SCALE);
         if until == self.granule {
             self.due -= self.at_once * SCALE;
         }
@@ -412,27 +356,20 @@ impl<T: Sample> Engine<T> {
     }
 
     /// The segment is done.
+    #[inline]
     fn advance(&mut self, frames: usize) {
         self.position += frames;
-        if let Some((_, done)) = &mut self.head.leaving {
-            *done += frames;
-        }
+        self.head.advance(self.position, frames);
         if self.position & (self.granule - 1) == 0 {
-            // All that was due is done, or there was nothing to do.
-            self.due = self.due.min(0);
             self.turn();
         }
     }
 
-    /// The head's work in the first `frames` of a granule, scaled.
-    fn head_work(&self, frames: usize) -> i64 {
-        let Head { reach, .. } = self.head;
-        let sum = reach.at(0) + reach.at(frames) + 2 * direct::GROUP;
-        (self.heads * frames * sum * size_of::<T>()) as i64 * (SCALE / 256)
-    }
-
     /// A step of the grid.
+    #[inline(never)]
     fn turn(&mut self) {
+        // All that was due is done, or there was nothing to do.
+        self.due = self.due.min(0);
         for level in &mut self.levels {
             if self.position & (level.block() - 1) != 0 {
                 break;
@@ -443,10 +380,13 @@ impl<T: Sample> Engine<T> {
         if !self.shelf.is_settled() || self.rate_is_raised {
             self.set_rate();
         }
-        for (output, share) in self.shares.iter_mut().enumerate() {
-            share.fill(T::zero());
-            for level in &self.levels {
-                level.add(output, self.position, &self.fade, share);
+        let shares = self.shares.chunks_exact_mut(self.granule);
+        for (output, share) in shares.enumerate() {
+            let begun = self.levels.iter().fold(false, |begun, level| {
+                level.add(output, self.position, &self.fade, share, begun)
+            });
+            if !begun {
+                share.fill(T::zero());
             }
         }
     }
@@ -459,7 +399,7 @@ impl<T: Sample> Engine<T> {
         let spread: i64 = self.levels.iter().map(rate).sum();
         let first = self.levels.first();
         self.at_once = first.map_or(0, |level| level.work_at_once(&self.shelf));
-        let at_once = self.at_once * SCALE + self.head_work(self.granule);
+        let at_once = self.at_once * SCALE + self.head.work(self.granule, SCALE);
         self.rate = spread + at_once / self.granule as i64 + 1;
         self.rate_is_raised = !self.shelf.is_settled();
     }
@@ -481,7 +421,7 @@ impl<T: Sample> Engine<T> {
         }
         for (n, y) in target.iter_mut().enumerate() {
             let now = self.position + n;
-            for (route, prepared) in &self.shelf.get(self.head.set).routes[output] {
+            for (route, prepared) in &self.shelf.get(self.head.set()).routes[output] {
                 let answers = now.checked_sub(self.latency);
                 if answers.is_some_and(|at| self.histories[route.input].is_fault(at)) {
                     let frames = match self.shelf.is_settled() {

@@ -49,7 +49,7 @@ const STEP: usize = 512;
 
 /// The transform of blocks of one size: a plan, without state.
 #[derive(Clone, Debug)]
-pub struct Transform<T: 'static> {
+pub struct Transform<T: Sample> {
     compiled: &'static Compiled<T>,
     block: usize,
     cpu: Cpu,

@@ -1,7 +1,8 @@
 //! Ring of past input frames that can always be read in one piece.
 
 use super::compiled::Compiled;
-use crate::kernel::{self, Body, Buffer, Cpu, Lane};
+use super::look::{self, PEAKS};
+use crate::kernel::{Buffer, Cpu};
 use crate::signal::Sample;
 
 /// Past input of one channel. Positions are absolute frames since the last reset.
@@ -10,7 +11,7 @@ use crate::signal::Sample;
 /// remembered as a fault, and what has decayed to nothing beside what came before counts as zero,
 /// so that no sum ever runs into the slowness of subnormal numbers.
 #[derive(Debug, Clone)]
-pub(crate) struct History<T: 'static> {
+pub(crate) struct History<T: Sample> {
     cpu: Cpu,
     compiled: &'static Compiled<T>,
     /// `mirror` frames that repeat the ring's end, then the ring, whose length is a power of two
@@ -18,8 +19,9 @@ pub(crate) struct History<T: 'static> {
     buffer: Buffer<T>,
     mirror: usize,
     granule: usize,
-    /// Largest magnitude so far.
+    /// Largest magnitude so far: up to the grid's last step and of single frames, and by turns.
     peak: T,
+    peaks: [T; PEAKS],
     /// Magnitude below which a sample counts as zero: eps squared beside the largest up to the
     /// grid's last step (the error that this makes is far below the rounding of the sums), and
     /// never above 1e-15 for f32 or 1e-120 for f64. It depends on the grid, not on how the calls
@@ -32,6 +34,11 @@ pub(crate) struct History<T: 'static> {
     faults: Vec<bool>,
     /// Position behind the last of them; 0 if there was none.
     faults_end: usize,
+}
+
+/// The least magnitude that is not zero.
+fn least<T: Sample>() -> T {
+    T::min_positive_value() * T::epsilon()
 }
 
 /// So few frames are looked at one by one.
@@ -51,7 +58,8 @@ impl<T: Sample> History<T> {
             mirror,
             granule,
             peak: T::zero(),
-            floor: T::zero(),
+            peaks: [T::zero(); PEAKS],
+            floor: least(),
             highest_floor: T::min_positive_value().powf(T::of(0.4)),
             sound_end: 0,
             faults: vec![false; (latency + granule).next_power_of_two()],
@@ -66,8 +74,8 @@ impl<T: Sample> History<T> {
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.buffer.fill(T::zero());
-        self.peak = T::zero();
-        self.floor = T::zero();
+        (self.peak, self.peaks) = (T::zero(), [T::zero(); PEAKS]);
+        self.floor = least();
         self.sound_end = 0;
         self.faults.fill(false);
         self.faults_end = 0;
@@ -82,40 +90,79 @@ impl<T: Sample> History<T> {
             self.buffer.copy_within(ring..ring + mirror, 0);
         }
         if frames < FEW {
-            input.each(|n, x| self.push(at + n, x));
+            input.each(|n, x| {
+                self.push(at + n, self.slot(at + n), x);
+            });
         } else {
             let target = &mut self.buffer[mirror + start..][..frames];
-            let found = input.copy_to(target, self.cpu, self.compiled);
-            self.look_at(at, frames, found);
+            let (least, peaks) = (self.floor, &mut self.peaks);
+            let (ordinary, last) = input.copy_to(target, least, peaks, self.cpu, self.compiled);
+            match ordinary && last != T::zero() && self.faults_end == 0 {
+                true => self.sound_end = at + frames,
+                false => self.look_at(at, frames, ordinary),
+            }
         }
-        if (at + frames) & (self.granule - 1) == 0 {
+        self.advance(at + frames);
+    }
+
+    /// Frames are written up to position `until`: at a step of the grid the floor follows the peak.
+    #[inline]
+    pub fn advance(&mut self, until: usize) {
+        if until & (self.granule - 1) == 0 {
+            self.peak = self.peak.max(look::highest(&self.peaks));
             let relative = self.peak * T::epsilon() * T::epsilon();
-            self.floor = relative.min(self.highest_floor);
+            self.floor = relative.min(self.highest_floor).max(least());
         }
     }
 
-    /// One frame.
-    #[inline]
-    fn push(&mut self, at: usize, x: T) {
+    /// Where the frame at position `at` lies; histories that were made alike have it in the same place.
+    #[inline(always)]
+    pub fn slot(&self, at: usize) -> usize {
+        self.mirror + (at & (self.ring() - 1))
+    }
+
+    /// The frame in a slot.
+    #[inline(always)]
+    pub fn get(&self, slot: usize) -> T {
+        self.buffer[slot]
+    }
+
+    /// Takes the frame at position `at`, with its slot, which is not the first of the ring; then the
+    /// history has to [advance](Self::advance). Returns whether there ever was a fault.
+    #[inline(always)]
+    pub fn push(&mut self, at: usize, slot: usize, x: T) -> bool {
         let magnitude = num_traits::Float::abs(x);
         // NaN is none of this.
+        if !(magnitude >= self.floor && magnitude <= T::max_value() && self.faults_end == 0) {
+            return self.push_special(at, x);
+        }
+        self.buffer[slot] = x;
+        self.sound_end = at + 1;
+        if magnitude > self.peak {
+            self.peak = magnitude;
+        }
+        false
+    }
+
+    /// One frame of silence, one that is not finite or one that comes after such.
+    #[inline(never)]
+    fn push_special(&mut self, at: usize, x: T) -> bool {
+        let magnitude = num_traits::Float::abs(x);
         let is_zero = magnitude == T::zero();
         let counts = is_zero || magnitude < T::infinity() && magnitude >= self.floor;
-        let slot = self.mirror + (at & (self.ring() - 1));
+        let slot = self.slot(at);
         self.buffer[slot] = if counts { x } else { T::zero() };
         if counts && !is_zero {
             self.sound_end = at + 1;
-            if magnitude > self.peak {
-                self.peak = magnitude;
-            }
+            self.peak = self.peak.max(magnitude);
         }
         if !counts || self.faults_end > 0 {
             self.note(at, !x.is_finite());
         }
+        self.faults_end > 0
     }
 
     /// Remembers whether the frame at position `at` was not finite.
-    #[cold]
     fn note(&mut self, at: usize, fault: bool) {
         let place = at & (self.faults.len() - 1);
         self.faults[place] = fault;
@@ -124,20 +171,18 @@ impl<T: Sample> History<T> {
         }
     }
 
-    /// Draws the conclusions from frames that have been written, of which the least and the largest
-    /// magnitude are known.
-    fn look_at(&mut self, at: usize, frames: usize, (least, most): (T, T)) {
-        if !most.is_finite() || least < self.floor {
+    /// Draws the conclusions from frames that have been written.
+    #[inline(never)]
+    fn look_at(&mut self, at: usize, frames: usize, ordinary: bool) {
+        if !ordinary {
             for at in at..at + frames {
-                self.push(at, self.at(at));
+                self.push_special(at, self.at(at));
             }
             return;
         }
-        let target = &self.buffer[self.mirror + (at & (self.ring() - 1))..][..frames];
-        if most > T::zero() {
-            let sounding = target.iter().rposition(|&x| x != T::zero());
-            self.sound_end = at + sounding.map_or(0, |last| last + 1);
-            self.peak = self.peak.max(most);
+        let target = &self.buffer[self.slot(at)..][..frames];
+        if let Some(last) = target.iter().rposition(|&x| x != T::zero()) {
+            self.sound_end = at + last + 1;
         }
         if self.faults_end > 0 {
             let first = at & (self.faults.len() - 1);
@@ -147,14 +192,14 @@ impl<T: Sample> History<T> {
 
     /// The latest `lookback` frames before position `at`, then `frames` from there on.
     pub fn recent(&self, at: usize, lookback: usize, frames: usize) -> &[T] {
-        let start = self.mirror + (at & (self.ring() - 1));
+        let start = self.slot(at);
         &self.buffer[start - lookback..start + frames]
     }
 
     /// The frame at position `at`.
     #[inline]
     pub fn at(&self, at: usize) -> T {
-        self.buffer[self.mirror + (at & (self.ring() - 1))]
+        self.buffer[self.slot(at)]
     }
 
     /// The block of `block` frames that ends before position `end`, a multiple of `block`.
@@ -184,8 +229,16 @@ impl<T: Sample> History<T> {
 pub(crate) trait Frames<T: Sample> {
     /// Has each of them taken, with its number.
     fn each(self, take: impl FnMut(usize, T));
-    /// Copies them to a slice of their length; returns what [`Sample::magnitudes`] does.
-    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T);
+    /// Copies them to a slice of their length; returns what [`look`](super::look::look) does, and the
+    /// last of them.
+    fn copy_to(
+        self,
+        target: &mut [T],
+        least: T,
+        peaks: &mut [T; PEAKS],
+        cpu: Cpu,
+        compiled: &Compiled<T>,
+    ) -> (bool, T);
 }
 
 impl<T: Sample, I: Iterator<Item = T>> Frames<T> for I {
@@ -195,11 +248,19 @@ impl<T: Sample, I: Iterator<Item = T>> Frames<T> for I {
     }
 
     #[inline]
-    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T) {
+    fn copy_to(
+        self,
+        target: &mut [T],
+        least: T,
+        peaks: &mut [T; PEAKS],
+        cpu: Cpu,
+        compiled: &Compiled<T>,
+    ) -> (bool, T) {
+        let mut last = T::zero();
         for (slot, x) in target.iter_mut().zip(self) {
-            *slot = x;
+            (*slot, last) = (x, x);
         }
-        (compiled.magnitudes)(cpu, target)
+        ((compiled.look)(cpu, target, least, peaks), last)
     }
 }
 
@@ -214,57 +275,18 @@ impl<T: Sample> Frames<T> for Slice<'_, T> {
     }
 
     #[inline]
-    fn copy_to(self, target: &mut [T], cpu: Cpu, compiled: &Compiled<T>) -> (T, T) {
-        (compiled.copy)(cpu, self.0, target)
-    }
-}
-
-/// [`Sample::magnitudes`] with the CPU's best instructions.
-pub(super) fn magnitudes<T: Sample>(cpu: Cpu, samples: &[T]) -> (T, T) {
-    let mut found = (T::zero(), T::zero());
-    let body = Magnitudes {
-        of: samples,
-        found: &mut found,
-    };
-    kernel::run(cpu, body);
-    found
-}
-
-struct Magnitudes<'a, T> {
-    of: &'a [T],
-    found: &'a mut (T, T),
-}
-
-impl<T: Sample> Body<T> for Magnitudes<'_, T> {
-    #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
-        *self.found = T::magnitudes(self.of);
-    }
-}
-
-/// [`Sample::copy_with_magnitudes`], the same way.
-pub(super) fn copy<T: Sample>(cpu: Cpu, from: &[T], to: &mut [T]) -> (T, T) {
-    assert!(from.len() == to.len(), "slices of unequal length");
-    let mut found = (T::zero(), T::zero());
-    let body = Copy {
-        from,
-        to,
-        found: &mut found,
-    };
-    kernel::run(cpu, body);
-    found
-}
-
-struct Copy<'a, T> {
-    from: &'a [T],
-    to: &'a mut [T],
-    found: &'a mut (T, T),
-}
-
-impl<T: Sample> Body<T> for Copy<'_, T> {
-    #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
-        *self.found = T::copy_with_magnitudes(self.from, self.to);
+    fn copy_to(
+        self,
+        target: &mut [T],
+        least: T,
+        peaks: &mut [T; PEAKS],
+        cpu: Cpu,
+        compiled: &Compiled<T>,
+    ) -> (bool, T) {
+        // What was only just written could not be read at once.
+        let last = self.0.last().copied().unwrap_or_default();
+        let ordinary = (compiled.copy)(cpu, self.0, target, least, peaks);
+        (ordinary, last)
     }
 }
 

@@ -16,6 +16,8 @@ mod fft;
 #[allow(unsafe_code)] // beside the kernel the only place: pointers that change their owner
 mod handover;
 mod history;
+mod look;
+mod mix;
 pub mod mode;
 mod pairs;
 pub mod plan;

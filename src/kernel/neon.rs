@@ -45,6 +45,24 @@ unsafe impl Lane for F32x4 {
     }
 
     #[inline(always)]
+    fn abs(self) -> Self {
+        Self(unsafe { vabsq_f32(self.0) })
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { vmaxq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn is_zero_or_within(self, least: Self, most: Self) -> bool {
+        unsafe {
+            let inside = vorrq_u32(vcgeq_f32(self.0, least.0), vceqzq_f32(self.0));
+            vminvq_u32(vandq_u32(inside, vcleq_f32(self.0, most.0))) > 0
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         Self(unsafe { vfmaq_f32(c.0, self.0, b.0) })
     }
@@ -120,6 +138,28 @@ unsafe impl Lane for F64x4 {
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         unsafe { Self(vmulq_f64(self.0, other.0), vmulq_f64(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        unsafe { Self(vabsq_f64(self.0), vabsq_f64(self.1)) }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        unsafe { Self(vmaxq_f64(self.0, other.0), vmaxq_f64(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn is_zero_or_within(self, least: Self, most: Self) -> bool {
+        unsafe {
+            let half = |x, least, most| {
+                let inside = vorrq_u64(vcgeq_f64(x, least), vceqzq_f64(x));
+                vandq_u64(inside, vcleq_f64(x, most))
+            };
+            let (a, b) = (half(self.0, least.0, most.0), half(self.1, least.1, most.1));
+            vminvq_u32(vreinterpretq_u32_u64(vandq_u64(a, b))) > 0
+        }
     }
 
     #[inline(always)]

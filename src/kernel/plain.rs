@@ -71,6 +71,29 @@ unsafe impl<T: Scalar> Lane for Plain<T> {
     }
 
     #[inline(always)]
+    fn abs(self) -> Self {
+        each!(|I| self.0[I].abs())
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        each!(|I| if self.0[I] > other.0[I] {
+            self.0[I]
+        } else {
+            other.0[I]
+        })
+    }
+
+    #[inline(always)]
+    fn is_zero_or_within(self, least: Self, most: Self) -> bool {
+        let Plain([a, b, c, d]) = each!(|I| {
+            let x = self.0[I];
+            (x == T::zero()) | ((x >= least.0[I]) & (x <= most.0[I]))
+        });
+        a & b & c & d
+    }
+
+    #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         if PLAIN_FMA {
             each!(|I| self.0[I].mul_add(b.0[I], c.0[I]))

@@ -7,18 +7,21 @@ use super::agenda::{Done, Task};
 use super::responses::Share;
 use super::shelf::Shelf;
 use super::voice::{Stretch, Voice};
+use crate::dsp::compiled::Compiled;
 use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
 use crate::dsp::product::Path;
 use crate::dsp::scheme::{LevelShape, Pace};
-use crate::kernel::Buffer;
+use crate::kernel::{Buffer, Cpu};
 use crate::signal::Sample;
 
 /// One level of all channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Level<T: Sample> {
+    cpu: Cpu,
+    compiled: &'static Compiled<T>,
     /// Which one it is, from the smallest on.
     index: usize,
     shape: LevelShape,
@@ -74,6 +77,8 @@ impl<T: Sample> Level<T> {
             }
         };
         Self {
+            cpu: set.bench.cpu,
+            compiled: Compiled::table(),
             index,
             shape,
             lines: vec![DelayLine::new(shape.block, shape.partitions); inputs],
@@ -143,26 +148,41 @@ impl<T: Sample> Level<T> {
         (self.next, self.piece) = (self.tasks, 0);
     }
 
-    /// Adds this level's share of the frames from position `at` on.
+    /// Adds this level's share of the frames from position `at` on to what others have begun, or begins
+    /// with it; returns whether that is so now.
     #[inline]
-    pub fn add(&self, output: usize, at: usize, fade: &Fade<T>, target: &mut [T]) {
+    pub fn add(
+        &self,
+        output: usize,
+        at: usize,
+        fade: &Fade<T>,
+        share: &mut [T],
+        begun: bool,
+    ) -> bool {
         let within = at & (self.transform.block() - 1);
         let Output { voice, leaving } = &self.outputs[output];
         let block = &voice.playing;
         match block.fade {
             None if block.sounds => {
-                for (y, &x) in target.iter_mut().zip(&block.samples[within..]) {
-                    *y += x;
+                let samples = &block.samples[within..within + share.len()];
+                match begun {
+                    true => (self.compiled.add)(self.cpu, samples, share),
+                    false => share.copy_from_slice(samples),
                 }
+                true
             }
-            None => {}
+            None => begun,
             Some(before) => {
+                if !begun {
+                    share.fill(T::zero());
+                }
                 let weight = |n: usize| fade.weight(before + within + n);
-                block.add_weighted(within, weight, target);
+                block.add_weighted(within, weight, share);
                 if let Some(voice) = leaving {
                     let weight = |n: usize| T::one() - weight(n);
-                    voice.playing.add_weighted(within, weight, target);
+                    voice.playing.add_weighted(within, weight, share);
                 }
+                true
             }
         }
     }
@@ -276,7 +296,7 @@ impl<T: Sample> Level<T> {
 
     /// Goes on with the next task, as far as that much is due and by one piece at least; nothing
     /// when all is done.
-    #[inline]
+    #[inline(always)]
     pub fn work(&mut self, due: i64, histories: &[History<T>], shelf: &Shelf<T>) -> Option<Done> {
         if self.next >= self.tasks {
             return None;

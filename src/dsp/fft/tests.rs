@@ -4,10 +4,11 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use super::super::delay_line::DelayLine;
-use super::super::direct::{Begun, GROUP, arrange, fir, lookback, next};
+use super::super::direct::{Begun, First, GROUP, Past, arrange, fir, lookback, next};
 use super::super::product::{Partitions, Pasts, Path, Run};
 use super::super::spectra::Spectra;
 use super::*;
+use crate::kernel::{Body, Lane};
 
 struct Random(u64);
 
@@ -301,6 +302,22 @@ fn fir_is_the_same_for_every_chopping<T: Sample>(limit: f64) {
     }
 }
 
+/// A single frame.
+struct Next<'a, T> {
+    taps: First<T>,
+    x: T,
+    at: usize,
+    begun: &'a mut Begun<T>,
+    y: &'a mut T,
+}
+
+impl<T: Sample> Body<T> for Next<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        *self.y += next::<L>(&self.taps, self.x, self.at, self.begun);
+    }
+}
+
 fn fir_with_a_reach<T: Sample>(before: usize, limit: f64) {
     let mut random = Random(4);
     for cpu in Cpu::available() {
@@ -312,8 +329,15 @@ fn fir_with_a_reach<T: Sample>(before: usize, limit: f64) {
             let lookback = lookback(&arranged);
             let len = 700;
             let x: Vec<T> = random.samples(lookback + len);
+            let past = |at: usize, n: usize, begun: bool| Past {
+                frames: &x[at / GROUP * GROUP..at + n + lookback],
+                at,
+                reach: before + at / GROUP * GROUP,
+                begun,
+            };
             let mut whole = vec![T::zero(); len];
-            fir(cpu, &arranged, &x, 0, before, &mut whole, &mut Begun::new());
+            let begun = &mut Begun::new();
+            fir(cpu, &arranged, past(0, len, false), None, &mut whole, begun);
             for longest in [1, 2, 5, 40, 200] {
                 let mut pieces = vec![T::zero(); len];
                 let mut begun = Begun::new();
@@ -321,17 +345,28 @@ fn fir_with_a_reach<T: Sample>(before: usize, limit: f64) {
                 while at < len {
                     let n = random.below(longest + 1).min(len - at);
                     // Now and then from the history alone.
-                    if random.below(4) == 0 {
-                        begun.forget();
-                    }
-                    if n == 1 && begun.goes_on(at) {
-                        let newest = x[at + lookback];
-                        next(cpu, &arranged, newest, at, &mut pieces[at], &mut begun);
+                    let goes_on = !at.is_multiple_of(GROUP) && random.below(4) > 0;
+                    if n == 1 && goes_on {
+                        let next = Next {
+                            taps: First::of(&arranged),
+                            x: x[at + lookback],
+                            at,
+                            begun: &mut begun,
+                            y: &mut pieces[at],
+                        };
+                        kernel::run(cpu, next);
                         gone_on += 1;
                     } else if n > 0 {
-                        let history = &x[at / GROUP * GROUP..at + n + lookback];
-                        let (out, reach) = (&mut pieces[at..at + n], before + at / GROUP * GROUP);
-                        fir(cpu, &arranged, history, at, reach, out, &mut begun);
+                        // A share may lie elsewhere, and what was in its place does not matter.
+                        let share = vec![T::zero(); n];
+                        let elsewhere = random.below(2) == 0;
+                        let share = elsewhere.then_some(&share[..]);
+                        let out = &mut pieces[at..at + n];
+                        if elsewhere {
+                            out.fill(T::nan());
+                        }
+                        let past = past(at, n, goes_on);
+                        fir(cpu, &arranged, past, share, out, &mut begun);
                     }
                     at += n;
                 }

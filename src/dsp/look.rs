@@ -1,0 +1,126 @@
+//! What there is to know of samples before they enter the machine.
+
+use crate::kernel::{self, Body, Cpu, Lane, Rows, RowsMut};
+use crate::signal::Sample;
+
+/// As many as the largest vector has lanes: to gather them into one takes longer than a block.
+pub(crate) const PEAKS: usize = 16;
+
+/// [`Sample::magnitudes`] with the CPU's best instructions.
+pub(super) fn magnitudes<T: Sample>(cpu: Cpu, samples: &[T]) -> (T, T) {
+    let mut found = (T::zero(), T::zero());
+    let body = Magnitudes {
+        of: samples,
+        found: &mut found,
+    };
+    kernel::run(cpu, body);
+    found
+}
+
+struct Magnitudes<'a, T> {
+    of: &'a [T],
+    found: &'a mut (T, T),
+}
+
+impl<T: Sample> Body<T> for Magnitudes<'_, T> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        *self.found = T::magnitudes(self.of);
+    }
+}
+
+/// Whether all samples are finite, and zero or of at least this magnitude. If so they raise the peaks,
+/// each one of them.
+pub(super) fn look<T: Sample>(cpu: Cpu, at: &[T], least: T, peaks: &mut [T; PEAKS]) -> bool {
+    let mut ordinary = false;
+    let body = Look::<T, false> {
+        at,
+        to: &mut [],
+        least,
+        peaks,
+        ordinary: &mut ordinary,
+    };
+    kernel::run(cpu, body);
+    ordinary
+}
+
+/// The same while they are copied to an equally long slice.
+pub(super) fn copy<T: Sample>(
+    cpu: Cpu,
+    from: &[T],
+    to: &mut [T],
+    least: T,
+    peaks: &mut [T; PEAKS],
+) -> bool {
+    let mut ordinary = false;
+    let body = Look::<T, true> {
+        at: from,
+        to,
+        least,
+        peaks,
+        ordinary: &mut ordinary,
+    };
+    kernel::run(cpu, body);
+    ordinary
+}
+
+/// The highest peak; by halves, so that few of the comparisons wait for others.
+#[inline]
+pub(super) fn highest<T: Sample>(peaks: &[T; PEAKS]) -> T {
+    let mut peaks = *peaks;
+    let mut half = PEAKS / 2;
+    while half > 0 {
+        for n in 0..half {
+            if peaks[n + half] > peaks[n] {
+                peaks[n] = peaks[n + half];
+            }
+        }
+        half /= 2;
+    }
+    peaks[0]
+}
+
+struct Look<'a, T, const COPY: bool> {
+    at: &'a [T],
+    to: &'a mut [T],
+    least: T,
+    peaks: &'a mut [T; PEAKS],
+    ordinary: &'a mut bool,
+}
+
+impl<T: Sample, const COPY: bool> Body<T> for Look<'_, T, COPY> {
+    #[inline(always)]
+    fn run<L: Lane<T = T>>(self) {
+        let (least, most) = (L::splat(self.least), L::splat(T::max_value()));
+        let mut peaks = Rows::<L>::new(self.peaks, 0, L::N, 1, 1).get(0, 0);
+        let mut ordinary = true;
+        let vectors = self.at.len() / L::N;
+        if vectors > 0 {
+            let from = Rows::<L>::new(self.at, 0, L::N, vectors, 1);
+            let mut to = COPY.then(|| RowsMut::<L>::new(self.to, 0, L::N, vectors, 1));
+            for v in 0..vectors {
+                let x = from.get(v, 0);
+                if let Some(to) = &mut to {
+                    to.set(v, 0, x);
+                }
+                let magnitude = x.abs();
+                ordinary &= magnitude.is_zero_or_within(least, most);
+                peaks = magnitude.max(peaks);
+            }
+        }
+        for n in vectors * L::N..self.at.len() {
+            let x = self.at[n];
+            if COPY {
+                self.to[n] = x;
+            }
+            let magnitude = num_traits::Float::abs(x);
+            let sounds = magnitude >= self.least && magnitude <= T::max_value();
+            ordinary &= sounds || magnitude == T::zero();
+            peaks = L::splat(magnitude).max(peaks);
+        }
+        if ordinary {
+            kernel::store(&mut self.peaks[..], peaks);
+        }
+        *self.ordinary = ordinary;
+    }
+}
