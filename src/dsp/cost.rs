@@ -95,7 +95,7 @@ const BLOCK: f64 = 156.0;
 const ALONE: [f64; 4] = [1.1, 1.5, 1.6, 1.6];
 
 /// Room in the levels of cache, in bytes.
-const CACHES: [usize; 3] = [32 << 10, 900 << 10, 30 << 20];
+const CACHES: [usize; 3] = [32 << 10, 900 << 10, 8 << 20];
 
 /// Predicted nanoseconds per frame, all channels together.
 pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {

@@ -44,6 +44,9 @@ const LOCAL: usize = 1024;
 /// Points whose local passes run one after the other, before their leaves.
 const GROUP: usize = 2048;
 
+/// Real parts of a node that the nearer caches do not keep, in bytes.
+const FAR: usize = 64 << 10;
+
 /// Points in the butterflies of one step.
 const STEP: usize = 512;
 
@@ -323,22 +326,41 @@ impl<T: Sample> Transform<T> {
 
     /// How much work a step of `forward` is, in units of about half a nanosecond.
     pub fn forward_cost(&self, step: usize) -> u32 {
-        self.cost(self.steps[step], 6)
+        let step = self.steps[step];
+        let cost = self.cost(step, 6);
+        // Leaves go to their slot tile by tile, each to a distant place.
+        if self.is_far(step) {
+            cost * 7 / 4
+        } else {
+            cost
+        }
     }
 
     /// How much work a step of `inverse` is, without the products.
     pub fn inverse_cost(&self, step: usize) -> u32 {
-        self.cost(self.inverse_step(step), 8)
+        let step = self.inverse_step(step);
+        let cost = self.cost(step, 8);
+        // What it goes through was written a while ago, and other levels' work has come between.
+        let is_pass = (step.pass as usize) < self.passes.len();
+        if is_pass && self.is_far(step) {
+            2 * cost
+        } else {
+            cost
+        }
     }
 
-    /// Whether this step of `inverse` makes a tile of bins.
-    pub fn makes_bins(&self, step: usize) -> bool {
-        self.inverse_step(step).pass as usize == self.passes.len()
+    /// Whether a step goes through more than the nearer caches keep.
+    fn is_far(&self, step: Step) -> bool {
+        let pass = self.passes.get(step.pass as usize);
+        let points = pass.map_or(self.block, |pass| pass.points);
+        points * size_of::<T>() >= FAR
     }
 
-    /// Whether this step of `inverse` makes the second tile of two neighbours.
-    pub fn ends_pair(&self, step: usize) -> bool {
-        self.makes_bins(step) && self.inverse_step(step).node & 1 == 0
+    /// The tile of bins that this step of `inverse` makes, if it does; they come from the last to the
+    /// first.
+    pub fn tile_made(&self, step: usize) -> Option<usize> {
+        let Step { pass, node, .. } = self.inverse_step(step);
+        (pass as usize == self.passes.len()).then_some(node as usize)
     }
 
     /// What a tile costs on the way back, without the products.

@@ -20,8 +20,8 @@ use crate::kernel::{Buffer, Lane, Rows, RowsMut, Scalar};
 /// What takes turns in leading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turns {
-    /// Neighbouring tiles.
-    Tiles,
+    /// So many neighbouring tiles, a power of two, then as many others.
+    Tiles(usize),
     /// The halves of each tile.
     Halves,
 }
@@ -202,7 +202,7 @@ impl<T: Scalar> Bins<'_, T> {
     pub fn tile<L: Lane<T = T>>(&mut self, tile: usize) -> [Complex<L>; TILE] {
         let even = self.block & 1 == 0;
         let [ab, cd] = match self.turns {
-            Turns::Tiles => [even == (tile & 1 == 0); 2],
+            Turns::Tiles(run) => [even == (tile & run == 0); 2],
             Turns::Halves => [even, !even],
         };
         if L::REGISTERS >= 32 && ab == cd {
@@ -368,7 +368,7 @@ mod tests {
 
     /// The sums of products of each block, by definition, and as the pairs have them.
     fn compare(cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
-        for turns in [Turns::Halves, Turns::Tiles] {
+        for turns in [Turns::Halves, Turns::Tiles(1), Turns::Tiles(2)] {
             for (first, ratio) in [(0, None), (1, None), (0, Some(2)), (1, Some(4))] {
                 compare_by(turns, first, ratio, cpu, silent, quiet, anew);
             }

@@ -186,9 +186,9 @@ impl<T: Sample> Work<'_, T> {
     /// A step on the way back, with so many products; if they are made in pairs, on average of the
     /// step and the one it is joined to.
     fn inverse_cost(&self, step: usize, products: usize) -> u32 {
-        let products = match self.transform.makes_bins(step) {
-            false => 0,
-            true => self.price.of(products),
+        let products = match self.transform.tile_made(step) {
+            None => 0,
+            Some(_) => self.price.of(products),
         };
         self.transform.inverse_cost(step) + products
     }
@@ -217,8 +217,12 @@ impl<T: Sample> Work<'_, T> {
         let transform = self.transform;
         let cost = |output: usize, step: usize| self.inverse_cost(step, self.products(output));
         let each = |step| cost(group.start, step);
-        let joined = |step| self.turns == Some(Turns::Tiles) && transform.ends_pair(step);
-        let tiles = |step| transform.makes_bins(step);
+        // From the last to the first.
+        let joined = |step| match (self.turns, transform.tile_made(step)) {
+            (Some(Turns::Tiles(run)), Some(tile)) => !(tile + 1).is_multiple_of(2 * run),
+            _ => false,
+        };
+        let tiles = |step| transform.tile_made(step).is_some();
         let mut entries = Vec::new();
         for steps in self.turns_of(&group, transform.steps(), each, joined) {
             for output in group.clone() {
@@ -236,7 +240,10 @@ impl<T: Sample> Work<'_, T> {
         // What is written down is as much as two products.
         let cost = |output: usize| self.price.of(self.products(output) + 2);
         let each = |_| cost(group.start);
-        let joined = |tile: usize| self.turns == Some(Turns::Tiles) && tile % 2 == 1;
+        let joined = |tile: usize| match self.turns {
+            Some(Turns::Tiles(run)) => !tile.is_multiple_of(2 * run),
+            _ => false,
+        };
         let mut entries = Vec::new();
         for tiles in self.turns_of(&group, self.transform.tiles(), each, joined) {
             for output in group.clone().filter(|&output| self.products(output) > 0) {

@@ -72,6 +72,9 @@ pub(crate) struct Responses<T: Sample> {
     pub task: u32,
 }
 
+/// What leads side by side is fetched from memory in one go; more than so many tiles gain nothing.
+const LONGEST_RUN: usize = 8;
+
 /// A task's share of the work is that of so many frames: small beside a call of 64.
 const TASK: f64 = 24.0;
 
@@ -114,11 +117,12 @@ impl<T: Sample> Responses<T> {
             let width = size_of::<T>() as f64 / 4.0;
             let price = Price::new(prices[level] * width, transform.tile());
             let tile = transform.tile_cost() + price.of(shape.partitions * most_routes);
-            let by_tiles = transform.tiles() > 1 && 2 * tile <= task;
-            let turns = shape.in_pairs().then_some(match by_tiles {
-                true => Turns::Tiles,
-                false => Turns::Halves,
-            });
+            let fits = |run: &usize| 2 * run <= transform.tiles() && 2 * *run as u32 * tile <= task;
+            let turns = match [LONGEST_RUN, 4, 2, 1].into_iter().find(fits) {
+                Some(run) => Turns::Tiles(run),
+                None => Turns::Halves,
+            };
+            let turns = shape.in_pairs().then_some(turns);
             let work = Work {
                 transform,
                 shape: *shape,
