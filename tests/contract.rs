@@ -107,7 +107,11 @@ fn chopping_changes_no_bit<T: Sample>(plan: Plan) {
     for latency in [Latency::Zero, Latency::AtMost(512)] {
         let mut noise = Noise(2);
         let n = 12_000;
-        let (x, h) = (noise.samples::<T>(n), noise.response::<T>(5001));
+        let (mut x, h) = (noise.samples::<T>(n), noise.response::<T>(5001));
+        // Silence, and what is nothing beside the rest.
+        x[3000..3100].fill(T::zero());
+        let nothing = num_traits::Float::powf(T::min_positive_value(), T::of(0.6));
+        x[5000..5200].iter_mut().for_each(|x| *x *= nothing);
         let mut convolver = build(plan, latency, &h);
         let mut whole = stream(&mut convolver, &x, &[n]);
         drain_in(&mut convolver, 100_000, &mut whole);
@@ -141,6 +145,20 @@ fn chopping_changes_no_bit<T: Sample>(plan: Plan) {
                 "chopping {index}, {latency:?}: first frame that differs"
             );
         }
+    }
+}
+
+fn what_has_decayed_to_nothing_is_nothing<T: Sample>(plan: Plan) {
+    let mut noise = Noise(8);
+    let (mut x, h) = (noise.samples::<T>(4000), noise.response::<T>(300));
+    let nothing = num_traits::Float::powf(T::min_positive_value(), T::of(0.6));
+    x[1000..].iter_mut().for_each(|x| *x *= nothing);
+    let mut convolver = build(plan, Latency::Zero, &h);
+    let whole = stream(&mut convolver, &x, &[4000]);
+    assert!(whole[1000] != T::zero() && whole[2500..].iter().all(|&y| y == T::zero()));
+    for calls in [vec![1; 4000], noise.calls(4000, 3), noise.calls(4000, 70)] {
+        convolver.reset();
+        assert!(whole == stream(&mut convolver, &x, &calls));
     }
 }
 
@@ -217,6 +235,10 @@ fn a_fault_passes<T: Sample>(plan: Plan) {
             let mut convolver = build(plan, latency, &h);
             let harmed = stream(&mut convolver, &faulty, &calls);
             let clean = stream(&mut build(plan, latency, &h), &silenced, &calls);
+            convolver.reset();
+            let frame_by_frame = stream(&mut convolver, &faulty, &[1; 5000]);
+            let same = |(a, b): (&T, &T)| a.wide().to_bits() == b.wide().to_bits();
+            assert!(harmed.iter().zip(&frame_by_frame).all(same));
             let first = at + convolver.latency();
             for k in 0..5000 {
                 if (first..first + m).contains(&k) {
@@ -252,7 +274,7 @@ fn a_matrix_is_the_sum_of_its_routes<T: Sample>(plan: Plan) {
         routes: routes.clone(),
     };
     let mut matrix = MatrixConvolver::new(&plan, 3, &irs, &routing).unwrap();
-    let mut interleaved = matrix.clone();
+    let (mut interleaved, mut single) = (matrix.clone(), matrix.clone());
     let mut out: Vec<Vec<T>> = vec![Vec::new(); 4];
     let mut at = 0;
     for n in noise.calls(2500, 333) {
@@ -264,6 +286,24 @@ fn a_matrix_is_the_sum_of_its_routes<T: Sample>(plan: Plan) {
         interleaved.process_interleaved(&frames.collect::<Vec<T>>(), &mut mixed);
         for (k, y) in mixed.iter().enumerate() {
             assert_eq!(*y, block[k % 4][k / 4]);
+        }
+        // Frame by frame, now of planes and now side by side.
+        for k in 0..n {
+            let mut frame = [T::zero(); 4];
+            let input: Vec<&[T]> = x.iter().map(|x| &x[at + k..][..1]).collect();
+            match k % 3 {
+                0 => {
+                    let input: Vec<T> = input.iter().map(|x| x[0]).collect();
+                    single.process_interleaved(&input, &mut frame);
+                }
+                _ => {
+                    let mut planes: Vec<&mut [T]> = frame.chunks_mut(1).collect();
+                    single.process(&input, &mut planes);
+                }
+            }
+            for (y, block) in frame.iter().zip(&block) {
+                assert_eq!(*y, block[k]);
+            }
         }
         out.iter_mut()
             .zip(&block)
@@ -306,6 +346,7 @@ macro_rules! contract {
             contract!(@each $plan,
                 blocks_and_tail_equal_the_whole
                 chopping_changes_no_bit
+                what_has_decayed_to_nothing_is_nothing
                 in_place_and_a_clone_give_the_same_bits
                 a_reset_convolver_is_a_new_one
                 a_tail_may_be_left_and_the_stream_goes_on

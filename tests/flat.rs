@@ -61,6 +61,24 @@ fn no_call_does_more_than_one_and_a_half_times_the_mean_in_f64() {
     flatness_of_one_channel::<f64>();
 }
 
+/// What is spread may wait for up to 16 frames where calls are smaller, and no longer.
+#[test]
+fn calls_of_a_few_frames_leave_nothing_for_later() {
+    let ir = response::<f32>(24_000);
+    for few in [1, 3, 10, 16] {
+        let mut convolver = Convolver::new(&ir).unwrap();
+        let process = |n: usize| {
+            for frames in response::<f32>(n).chunks_mut(few) {
+                convolver.process_in_place(frames);
+            }
+            convolver.counted_work()
+        };
+        let work = work_of_calls(process, 155_136, 256, 65_536);
+        let ratio = worst_to_mean(&work);
+        assert!(ratio <= 1.2, "{few} at a time: {ratio:.2}");
+    }
+}
+
 #[test]
 fn many_inputs_of_one_output_are_as_flat_as_one() {
     let ir = response::<f32>(24_000);
