@@ -182,6 +182,9 @@ fn average(prices: &[f64; 4], from: usize, to: usize) -> f64 {
     parts.sum::<f64>() / (to - from).max(1) as f64
 }
 
+/// Outputs of a level that take turns, at most, and so are in the making at one time.
+pub(crate) const DESKS: usize = 4;
+
 /// Bytes of spectra, delay lines and buffers, all channels together.
 pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     let Counts {
@@ -192,7 +195,9 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     let largest = layout.levels.last().map_or(0, |level| level.block);
     let level = |l: &LevelShape| {
         let aside = if l.in_pairs() { 2 } else { 0 };
-        2 * l.block * l.partitions * (inputs + routes) + l.block * (2 + (4 + aside) * outputs)
+        let desks = outputs.min(DESKS);
+        2 * l.block * l.partitions * (inputs + routes)
+            + l.block * (2 + 2 * desks + (2 + aside) * outputs)
     };
     let samples = layout.levels.iter().map(level).sum::<usize>()
         + routes * layout.head

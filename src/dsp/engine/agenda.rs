@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::dsp::cost::DESKS;
 use crate::dsp::fft::Transform;
 use crate::dsp::pairs::Turns;
 use crate::dsp::product::Path;
@@ -17,8 +18,8 @@ pub(crate) enum Task {
     /// Which products an output consists of.
     Collect { output: usize },
     /// An output's transform, the products included; or, ahead of the input's newest block, the
-    /// products alone.
-    Output { output: usize },
+    /// products alone. Outputs that take turns have a desk each.
+    Output { output: usize, desk: usize },
 }
 
 /// A task, or a stretch of it: its steps, in pieces that are done in one go.
@@ -142,7 +143,7 @@ impl<T: Sample> Work<'_, T> {
         let mut output = 0;
         while output < self.paths.len() {
             let together = (output + 1..self.paths.len())
-                .take_while(|&next| next < output + 4 && heard(next) == heard(output));
+                .take_while(|&next| next < output + DESKS && heard(next) == heard(output));
             let group = output..output + 1 + together.count();
             output = group.end;
             if self.shape.pace == Pace::Spread {
@@ -227,7 +228,10 @@ impl<T: Sample> Work<'_, T> {
         for steps in self.turns_of(&group, transform.steps(), each, joined) {
             for output in group.clone() {
                 entries.push(Entry {
-                    task: Task::Output { output },
+                    task: Task::Output {
+                        output,
+                        desk: output - group.start,
+                    },
                     begin: steps.start,
                     pieces: pieces(steps.clone(), |step| cost(output, step), joined, tiles),
                 });
@@ -248,7 +252,10 @@ impl<T: Sample> Work<'_, T> {
         for tiles in self.turns_of(&group, self.transform.tiles(), each, joined) {
             for output in group.clone().filter(|&output| self.products(output) > 0) {
                 entries.push(Entry {
-                    task: Task::Output { output },
+                    task: Task::Output {
+                        output,
+                        desk: output - group.start,
+                    },
                     begin: tiles.start,
                     pieces: pieces(tiles.clone(), |_| cost(output), joined, |_| true),
                 });

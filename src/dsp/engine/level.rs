@@ -8,6 +8,7 @@ use super::responses::Share;
 use super::shelf::Shelf;
 use super::voice::{Stretch, Voice};
 use crate::dsp::compiled::Compiled;
+use crate::dsp::cost::DESKS;
 use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
@@ -41,6 +42,8 @@ pub(crate) struct Level<T: Sample> {
     /// Position at which the windows of this work end.
     at: usize,
     forward_work: Buffer<T>,
+    /// For outputs in the making, which are few: what is used again and again stays near.
+    desks: Vec<Buffer<T>>,
     outputs: Vec<Output<T>>,
 }
 
@@ -69,8 +72,9 @@ impl<T: Sample> Level<T> {
             set.bench.transforms[index].clone(),
         );
         let tasks = set.shares[index].agenda.len();
+        let outputs = set.shares[index].paths.len();
         let output = |paths: &Vec<Path<T>>| {
-            let voice = || Voice::new(shape, transform.work_len(), paths.len());
+            let voice = || Voice::new(shape, paths.len());
             Output {
                 voice: voice(),
                 leaving: exchange.then(voice),
@@ -91,6 +95,7 @@ impl<T: Sample> Level<T> {
             piece: 0,
             at: 0,
             forward_work: Buffer::zeros(transform.work_len()),
+            desks: vec![Buffer::zeros(transform.work_len()); DESKS.min(outputs)],
             transform,
         }
     }
@@ -222,11 +227,11 @@ impl<T: Sample> Level<T> {
             }
         }
         let reach = self.shape.reach(self.number());
-        let (transform, lines) = (&*self.transform, &self.lines[..]);
+        let (transform, lines, desk) = (&*self.transform, &self.lines[..], &mut self.desks[0]);
         for (index, Output { voice, leaving }) in self.outputs.iter_mut().enumerate() {
-            done += voice.answer(transform, share, index, lines, reach);
+            done += voice.answer(transform, share, index, lines, reach, desk);
             if let (Some(_), Some(old), Some(leaving)) = (voice.making.fade, old, leaving) {
-                done += leaving.answer(transform, old, index, lines, reach);
+                done += leaving.answer(transform, old, index, lines, reach, desk);
             }
         }
         done
@@ -346,10 +351,10 @@ impl<T: Sample> Level<T> {
                 let done = voice.collect(&share.paths[output], lines, reach);
                 done.then_some(0)
             }
-            Task::Output { output } => {
+            Task::Output { output, desk } => {
                 let (block, lines) = (self.number(), &self.lines[..]);
-                let voice = &mut self.outputs[output].voice;
-                voice.go_on(&self.transform, block, stretch, share, output, lines)
+                let (voice, desk) = (&mut self.outputs[output].voice, &mut self.desks[desk]);
+                voice.go_on(&self.transform, block, stretch, share, output, lines, desk)
             }
         }
     }
@@ -357,7 +362,7 @@ impl<T: Sample> Level<T> {
     /// The same for the set that is faded out: its outputs only.
     #[cold]
     fn go_on_leaving(&mut self, task: &Task, stretch: Stretch, share: &Share<T>) -> Option<u32> {
-        let (Task::Collect { output } | Task::Output { output }) = *task else {
+        let (Task::Collect { output } | Task::Output { output, .. }) = *task else {
             return None;
         };
         let (block, reach) = (self.number(), self.reach());
@@ -371,8 +376,11 @@ impl<T: Sample> Level<T> {
             return None;
         };
         let (transform, lines) = (&*self.transform, &self.lines[..]);
-        match task {
-            Task::Output { .. } => leaving.go_on(transform, block, stretch, share, output, lines),
+        match *task {
+            Task::Output { desk, .. } => {
+                let desk = &mut self.desks[desk];
+                leaving.go_on(transform, block, stretch, share, output, lines, desk)
+            }
             _ => {
                 let done = leaving.collect(&share.paths[output], lines, reach);
                 done.then_some(0)

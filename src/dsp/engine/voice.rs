@@ -24,7 +24,6 @@ pub(super) struct Voice<T> {
     runs: Vec<Run>,
     /// In place of them, where products are made for two blocks at once.
     pub pairs: Option<Pairs<T>>,
-    work: Buffer<T>,
     /// Products of the block in the making that each bin is spared.
     spared: usize,
     pub ahead: Option<Ahead<T>>,
@@ -57,7 +56,6 @@ impl<T: Clone> Clone for Voice<T> {
         Self {
             runs: with_its_room(&self.runs),
             pairs: self.pairs.clone(),
-            work: self.work.clone(),
             spared: self.spared,
             ahead: self.ahead.clone(),
             making: self.making.clone(),
@@ -78,7 +76,7 @@ impl<T: Sample> Block<T> {
 }
 
 impl<T: Sample> Voice<T> {
-    pub fn new(shape: LevelShape, work: usize, routes: usize) -> Self {
+    pub fn new(shape: LevelShape, routes: usize) -> Self {
         let block = || Block {
             samples: Buffer::zeros(shape.block),
             sounds: false,
@@ -99,7 +97,6 @@ impl<T: Sample> Voice<T> {
             }),
             pairs: shape.in_pairs().then(pairs),
             ahead: (!spread).then(ahead),
-            work: Buffer::zeros(work),
             spared: 0,
             making: block(),
             playing: block(),
@@ -182,6 +179,7 @@ impl<T: Sample> Voice<T> {
         output: usize,
         lines: &[DelayLine<T>],
         reach: usize,
+        work: &mut [T],
     ) -> i64 {
         let paths = &share.paths[output];
         let counts = self.ahead.as_ref().is_some_and(|ahead| ahead.counts);
@@ -199,7 +197,7 @@ impl<T: Sample> Voice<T> {
             pasts: Pasts::Lines(lines),
         };
         let (steps, out) = (0..transform.steps(), &mut self.making.samples);
-        transform.inverse(steps, sum, &mut self.work, out);
+        transform.inverse(steps, sum, work, out);
         let more = self.runs.iter().map(|run| run.count).sum::<usize>();
         let more = share.price.of(more.saturating_sub(paths.len()));
         let tiles = transform.tiles() as i64;
@@ -207,7 +205,8 @@ impl<T: Sample> Voice<T> {
     }
 
     /// A stretch of the work that is spread: back from the sum of the products, or the sum alone where
-    /// the newest block is still to come. Returns the work that was spared, or nothing if all is silent.
+    /// the newest block is still to come. `work` carries the transform from stretch to stretch. Returns
+    /// the work that was spared, or nothing if all is silent.
     pub fn go_on(
         &mut self,
         transform: &Transform<T>,
@@ -216,6 +215,7 @@ impl<T: Sample> Voice<T> {
         share: &Share<T>,
         output: usize,
         lines: &[DelayLine<T>],
+        work: &mut [T],
     ) -> Option<u32> {
         let ahead = self.ahead.as_ref();
         if !ahead.map_or(self.making.sounds, |ahead| ahead.sounds) {
@@ -225,7 +225,7 @@ impl<T: Sample> Voice<T> {
         let bins = products(&mut self.pairs, &self.runs, share, block, output, lines);
         match &mut self.ahead {
             Some(ahead) => transform.collect(steps, bins, &mut ahead.bins),
-            None => transform.inverse(steps, bins, &mut self.work, &mut self.making.samples),
+            None => transform.inverse(steps, bins, work, &mut self.making.samples),
         }
         Some(tiles * share.price.of(self.spared))
     }
