@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::agenda::{Done, Task};
 use super::responses::Share;
 use super::shelf::Shelf;
-use super::voice::{Stretch, Voice};
+use super::voice::{Desk, Stretch, Voice};
 use crate::dsp::compiled::Compiled;
 use crate::dsp::cost::DESKS;
 use crate::dsp::delay_line::DelayLine;
@@ -227,11 +227,19 @@ impl<T: Sample> Level<T> {
             }
         }
         let reach = self.shape.reach(self.number());
-        let (transform, lines, desk) = (&*self.transform, &self.lines[..], &mut self.desks[0]);
+        let (transform, lines) = (&*self.transform, &self.lines[..]);
+        let work = &mut self.desks[0][..];
+        let mut answer = |voice: &mut Voice<T>, share, index| {
+            let desk = Desk {
+                transform,
+                work: &mut *work,
+            };
+            done += voice.answer(desk, share, index, lines, reach);
+        };
         for (index, Output { voice, leaving }) in self.outputs.iter_mut().enumerate() {
-            done += voice.answer(transform, share, index, lines, reach, desk);
+            answer(voice, share, index);
             if let (Some(_), Some(old), Some(leaving)) = (voice.making.fade, old, leaving) {
-                done += leaving.answer(transform, old, index, lines, reach, desk);
+                answer(leaving, old, index);
             }
         }
         done
@@ -353,8 +361,10 @@ impl<T: Sample> Level<T> {
             }
             Task::Output { output, desk } => {
                 let (block, lines) = (self.number(), &self.lines[..]);
-                let (voice, desk) = (&mut self.outputs[output].voice, &mut self.desks[desk]);
-                voice.go_on(&self.transform, block, stretch, share, output, lines, desk)
+                let (voice, transform) = (&mut self.outputs[output].voice, &*self.transform);
+                let work = &mut self.desks[desk][..];
+                let desk = Desk { transform, work };
+                voice.go_on(desk, block, stretch, share, output, lines)
             }
         }
     }
@@ -378,8 +388,9 @@ impl<T: Sample> Level<T> {
         let (transform, lines) = (&*self.transform, &self.lines[..]);
         match *task {
             Task::Output { desk, .. } => {
-                let desk = &mut self.desks[desk];
-                leaving.go_on(transform, block, stretch, share, output, lines, desk)
+                let work = &mut self.desks[desk][..];
+                let desk = Desk { transform, work };
+                leaving.go_on(desk, block, stretch, share, output, lines)
             }
             _ => {
                 let done = leaving.collect(&share.paths[output], lines, reach);

@@ -18,6 +18,12 @@ pub(super) struct Stretch {
     pub tiles: u32,
 }
 
+/// Where an output is made: what transforms it, and the area that carries it from stretch to stretch.
+pub(super) struct Desk<'a, T: Sample> {
+    pub transform: &'a Transform<T>,
+    pub work: &'a mut [T],
+}
+
 /// What one set of responses makes of the inputs for one output, at one level.
 #[derive(Debug)]
 pub(super) struct Voice<T> {
@@ -174,13 +180,13 @@ impl<T: Sample> Voice<T> {
     /// how far it looks back, if nothing was.
     pub fn answer(
         &mut self,
-        transform: &Transform<T>,
+        desk: Desk<'_, T>,
         share: &Share<T>,
         output: usize,
         lines: &[DelayLine<T>],
         reach: usize,
-        work: &mut [T],
     ) -> i64 {
+        let Desk { transform, work } = desk;
         let paths = &share.paths[output];
         let counts = self.ahead.as_ref().is_some_and(|ahead| ahead.counts);
         self.list(paths, lines, 0, 0..if counts { 1 } else { reach });
@@ -205,18 +211,17 @@ impl<T: Sample> Voice<T> {
     }
 
     /// A stretch of the work that is spread: back from the sum of the products, or the sum alone where
-    /// the newest block is still to come. `work` carries the transform from stretch to stretch. Returns
-    /// the work that was spared, or nothing if all is silent.
+    /// the newest block is still to come. Returns the work that was spared, or nothing if all is silent.
     pub fn go_on(
         &mut self,
-        transform: &Transform<T>,
+        desk: Desk<'_, T>,
         block: usize,
         stretch: Stretch,
         share: &Share<T>,
         output: usize,
         lines: &[DelayLine<T>],
-        work: &mut [T],
     ) -> Option<u32> {
+        let Desk { transform, work } = desk;
         let ahead = self.ahead.as_ref();
         if !ahead.map_or(self.making.sounds, |ahead| ahead.sounds) {
             return None;
