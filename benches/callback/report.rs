@@ -267,7 +267,8 @@ run in turns, round after round (five rounds for one and two channels, three for
 `--quick`), each from reset: once through the response's length so that every partition is in use, then single \
 calls with a clock around each and their input just written, as a driver leaves it, then the \
 same length as a whole, straight from memory. Costs are CPU time of the \
-whole process (all threads) in ns per frame, one frame being one sample of every channel: \
+whole process (all threads), less what it takes to move the buffers on, in ns per frame, one frame \
+being one sample of every channel: \
 medians over the rounds, and least. For calls, the mean of their wall times is 1; p99.9 and \
 worst are given for the shortest of three rounds at each position, so that the machine's own \
 interruptions drop out, and raw. Latency is measured with an impulse. Memory is what the heap \
