@@ -94,7 +94,7 @@ const BLOCK: f64 = 156.0;
 /// What products cost beside that where they are not made in pairs: more has to be fetched.
 const ALONE: [f64; 4] = [1.1, 1.5, 1.8, 2.0];
 
-/// Room in the levels of cache, in bytes.
+/// Room in the levels of cache, in bytes; of the last, which others use as well, what is ours.
 const CACHES: [usize; 3] = [32 << 10, 900 << 10, 8 << 20];
 
 /// Predicted nanoseconds per frame, all channels together.

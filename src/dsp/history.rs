@@ -132,8 +132,9 @@ impl<T: Sample> History<T> {
     #[inline(always)]
     pub fn push(&mut self, at: usize, slot: usize, x: T) -> bool {
         let magnitude = num_traits::Float::abs(x);
-        // NaN is none of this.
-        if !(magnitude >= self.floor && magnitude <= T::max_value() && self.faults_end == 0) {
+        // NaN is none of this. To a CPU that takes subnormal numbers for zero the least floor is zero.
+        let sounds = magnitude >= self.floor && magnitude > T::zero();
+        if !(sounds && magnitude <= T::max_value() && self.faults_end == 0) {
             return self.push_special(at, x);
         }
         self.buffer[slot] = x;
