@@ -162,6 +162,22 @@ fn what_has_decayed_to_nothing_is_nothing<T: Sample>(plan: Plan) {
     }
 }
 
+fn what_underflows_is_cut_alike<T: Sample>(plan: Plan) {
+    let mut noise = Noise(9);
+    let (mut x, mut h) = (noise.samples::<T>(4000), noise.response::<T>(900));
+    let tiny = |power| num_traits::Float::powf(T::min_positive_value(), T::of(power));
+    x.iter_mut().for_each(|x| *x *= tiny(0.8));
+    x[1000..].fill(T::zero());
+    h.iter_mut().for_each(|h| *h *= tiny(0.35));
+    let mut convolver = build(plan, Latency::Zero, &h);
+    let bits = |y: Vec<T>| y.iter().map(|y| y.wide().to_bits()).collect::<Vec<_>>();
+    let whole = bits(stream(&mut convolver, &x, &[4000]));
+    for calls in [vec![1; 4000], vec![16; 250], noise.calls(4000, 40)] {
+        convolver.reset();
+        assert!(whole == bits(stream(&mut convolver, &x, &calls)));
+    }
+}
+
 fn in_place_and_a_clone_give_the_same_bits<T: Sample>(plan: Plan) {
     let mut noise = Noise(3);
     let (x, h) = (noise.samples::<T>(3000), noise.response::<T>(1500));
@@ -347,6 +363,7 @@ macro_rules! contract {
                 blocks_and_tail_equal_the_whole
                 chopping_changes_no_bit
                 what_has_decayed_to_nothing_is_nothing
+                what_underflows_is_cut_alike
                 in_place_and_a_clone_give_the_same_bits
                 a_reset_convolver_is_a_new_one
                 a_tail_may_be_left_and_the_stream_goes_on
@@ -388,6 +405,21 @@ contract!(levels_32_twice, levels(32, 2));
 contract!(levels_64_512_4096, levels(64, 8));
 contract!(levels_64_512_4096_for_swaps, levels(64, 8).for_swaps());
 contract!(levels_256_4096, levels(256, 16));
+
+#[test]
+fn a_matrix_without_outputs_only_listens() {
+    for plan in [uniform(64), levels(64, 8), Plan::new(0)] {
+        let routing = Routing::Custom {
+            outputs: 0,
+            routes: vec![],
+        };
+        let irs = [Noise(1).response::<f32>(2000)];
+        let plan = plan.with_capacity(2000);
+        let mut matrix = MatrixConvolver::new(&plan, 1, &irs, &routing).unwrap();
+        let none: &mut [Vec<f32>] = &mut [];
+        matrix.process(&[[0.5; 3000]], none);
+    }
+}
 
 #[test]
 fn one_shot_and_stream_are_the_same_convolution() {

@@ -33,7 +33,7 @@ pub(crate) struct Compiled<T: Sample> {
     pub collect: Collect<T>,
     /// See [`direct::fir`].
     pub fir: Fir<T>,
-    /// See [`engine::step`].
+    /// See [`engine::step()`].
     pub step: Step<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),

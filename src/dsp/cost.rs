@@ -195,7 +195,12 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     let largest = layout.levels.last().map_or(0, |level| level.block);
     let level = |l: &LevelShape| {
         let aside = if l.in_pairs() { 2 } else { 0 };
-        let desks = outputs.min(DESKS);
+        // Those that hear more than one input hear the same ones, as a rule.
+        let desks = if routes > outputs {
+            outputs.min(DESKS)
+        } else {
+            1
+        };
         2 * l.block * l.partitions * (inputs + routes)
             + l.block * (2 + 2 * desks + (2 + aside) * outputs)
     };

@@ -59,7 +59,8 @@ pub(crate) struct Past<'a, T> {
 /// The outputs of a group are the lanes of vectors, and each frame goes to all of them at once, with
 /// the taps shifted by its place: first those before the group, the latest first, then those of the
 /// group as they come. So every output is the same sum in the same order, wherever it falls in the
-/// call, and a single frame costs one product.
+/// call, and a single frame costs one product. Zeros are positive: what underflows to them has this sign or
+/// that, by what else the lanes go through.
 pub fn fir<T: Sample>(
     cpu: Cpu,
     taps: &[T],
@@ -184,6 +185,7 @@ impl<T: Sample> Fir<'_, T> {
                 add(&mut sums[v], x, &taps, GROUP - 1 - j);
             }
         }
+        let zero = L::splat(L::T::default());
         for v in 0..V {
             for p in 0..per {
                 let at = t + v * GROUP + p * L::N;
@@ -191,7 +193,7 @@ impl<T: Sample> Fir<'_, T> {
                     Some(share) => Rows::<L>::new(share, at, L::N, 1, 1).get(0, 0),
                     None => Rows::new(self.out, at, L::N, 1, 1).get(0, 0),
                 };
-                kernel::store(&mut self.out[at..], share.add(sums[v][p]));
+                kernel::store(&mut self.out[at..], share.add(sums[v][p]).add(zero));
             }
         }
         t + V * GROUP
@@ -217,11 +219,13 @@ impl<T: Sample> Fir<'_, T> {
         let outputs = self.out[t..][..count].iter_mut();
         if let Some(share) = self.share {
             let sums = self.sums[from..].iter().zip(&share[t..]);
-            outputs.zip(sums).for_each(|(y, (&sum, &x))| *y = x + sum);
+            outputs
+                .zip(sums)
+                .for_each(|(y, (&sum, &x))| *y = x + sum + T::zero());
             return;
         }
         for (y, &sum) in outputs.zip(&self.sums[from..]) {
-            *y += sum;
+            *y = *y + sum + T::zero();
         }
     }
 }
@@ -259,7 +263,7 @@ fn add<L: Lane>(sums: &mut Sums<L>, x: L, taps: &Rows<'_, L>, row: usize) {
 type Chained<L, const V: usize> = [[Sums<L>; V]; CHAINS];
 
 /// Steps back over as many frames as there are in a group.
-const STEPS: usize = GROUP / CHAINS;
+const ROUND: usize = GROUP / CHAINS;
 
 /// Adds the frames of `STEPS` steps back, from `step` on, for the groups from `FIRST` on. By value, so
 /// that the sums stay in registers whatever else is inlined around them.
@@ -295,9 +299,9 @@ fn go_far_back<L: Lane, const V: usize, const FIRST: usize>(
     }
     let mut step = steps.start;
     // So there are few rounds, whose number the CPU foresees.
-    while step + STEPS <= steps.end {
-        sums = go_back::<L, V, FIRST, STEPS>(frames, taps, step, sums);
-        step += STEPS;
+    while step + ROUND <= steps.end {
+        sums = go_back::<L, V, FIRST, ROUND>(frames, taps, step, sums);
+        step += ROUND;
     }
     while step < steps.end {
         sums = go_back::<L, V, FIRST, 1>(frames, taps, step, sums);
@@ -336,10 +340,10 @@ fn before<L: Lane, const V: usize>(taps: &[L::T], history: &[L::T], reach: usize
     }
     let [a, b, c, d] = until;
     sums = go_far_back::<L, V, 0>(frames, rows, 0..a, sums);
-    if V == 4 && d == a + 3 * STEPS {
-        sums = go_back::<L, V, 1, STEPS>(frames, rows, a, sums);
-        sums = go_back::<L, V, 2, STEPS>(frames, rows, a + STEPS, sums);
-        sums = go_back::<L, V, 3, STEPS>(frames, rows, a + 2 * STEPS, sums);
+    if V == 4 && d == a + 3 * ROUND {
+        sums = go_back::<L, V, 1, ROUND>(frames, rows, a, sums);
+        sums = go_back::<L, V, 2, ROUND>(frames, rows, a + ROUND, sums);
+        sums = go_back::<L, V, 3, ROUND>(frames, rows, a + 2 * ROUND, sums);
     } else {
         sums = go_far_back::<L, V, 1>(frames, rows, a..b, sums);
         sums = go_far_back::<L, V, 2>(frames, rows, b..c, sums);

@@ -204,8 +204,7 @@ impl<T: Sample> Engine<T> {
         self.shelf.is_settled()
     }
 
-    /// Runs between a caller's buffers, in segments. The levels' work does not ask for this segment's
-    /// input, and comes first: meanwhile the input is fetched, which often lies far away.
+    /// Runs between a caller's buffers.
     #[inline]
     pub fn run(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         match frames == 1 && self.head.is_steady(self.position) {
@@ -214,6 +213,8 @@ impl<T: Sample> Engine<T> {
         }
     }
 
+    /// The levels' work does not ask for a segment's input, and comes first: meanwhile the input is
+    /// fetched, which often lies far away.
     #[inline(never)]
     fn run_segments(&mut self, frames: usize, channels: &mut impl Channels<T>) {
         let mut at = 0;
@@ -278,7 +279,8 @@ impl<T: Sample> Engine<T> {
         self.advance(1);
     }
 
-    /// After a single frame, of which there is a sample for each output.
+    /// After a single frame of which some input was not finite, now or before: marks the outputs that it
+    /// harms, a sample of each.
     #[cold]
     fn find_faults(&mut self, outputs: &mut [T]) {
         let ends = self.histories.iter().map(History::faults_end);

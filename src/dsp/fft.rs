@@ -328,7 +328,7 @@ impl<T: Sample> Transform<T> {
     pub fn forward_cost(&self, step: usize) -> u32 {
         let step = self.steps[step];
         let cost = self.cost(step, 6);
-        // Leaves go to their slot tile by tile, each to a distant place.
+        // Passes go through all of it, leaves to their slot tile by tile, each to a distant place.
         if self.is_far(step) {
             cost * 7 / 4
         } else {

@@ -19,7 +19,8 @@ pub(crate) struct History<T: Sample> {
     buffer: Buffer<T>,
     mirror: usize,
     granule: usize,
-    /// Largest magnitude so far: up to the grid's last step and of single frames, and by turns.
+    /// Largest magnitude so far. Blocks raise `peaks`, each lane of a vector its own, and at the grid's
+    /// steps they raise `peak`.
     peak: T,
     peaks: [T; PEAKS],
     /// Magnitude below which a sample counts as zero: eps squared beside the largest up to the
@@ -95,8 +96,8 @@ impl<T: Sample> History<T> {
             });
         } else {
             let target = &mut self.buffer[mirror + start..][..frames];
-            let (least, peaks) = (self.floor, &mut self.peaks);
-            let (ordinary, last) = input.copy_to(target, least, peaks, self.cpu, self.compiled);
+            let (floor, peaks) = (self.floor, &mut self.peaks);
+            let (ordinary, last) = input.copy_to(target, floor, peaks, self.cpu, self.compiled);
             match ordinary && last != T::zero() && self.faults_end == 0 {
                 true => self.sound_end = at + frames,
                 false => self.look_at(at, frames, ordinary),
@@ -127,8 +128,9 @@ impl<T: Sample> History<T> {
         self.buffer[slot]
     }
 
-    /// Takes the frame at position `at`, with its slot, which is not the first of the ring; then the
-    /// history has to [advance](Self::advance). Returns whether there ever was a fault.
+    /// Takes the frame at position `at`, with its slot. Who does not [write](Self::write) must not begin
+    /// the ring anew with it, and has to [advance](Self::advance) the history. Returns whether there ever
+    /// was a fault.
     #[inline(always)]
     pub fn push(&mut self, at: usize, slot: usize, x: T) -> bool {
         let magnitude = num_traits::Float::abs(x);

@@ -3,7 +3,8 @@
 use crate::kernel::{self, Body, Cpu, Lane, Rows, RowsMut};
 use crate::signal::Sample;
 
-/// As many as the largest vector has lanes: to gather them into one takes longer than a block.
+/// Lanes of the largest vector: each keeps a peak of its own, for to find the highest of them takes
+/// longer than to look at a block.
 pub(crate) const PEAKS: usize = 16;
 
 /// [`Sample::magnitudes`] with the CPU's best instructions.

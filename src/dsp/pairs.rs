@@ -3,9 +3,10 @@
 //! When a level sums up the bins of block k, X(k-p) H(p) over all partitions p, it knows all but
 //! one term of block k + 1 as well: X(k-p) H(p+1). Both sums run over the same spectra. So a tile of
 //! bins takes turns: in one block it leads, and makes its sum for the block and what is known of the
-//! next, which is put aside; in the next block it follows, and adds the newest term to that. Every
-//! other tile leads in the one block, the rest in the other, so that both cost the same; or the halves
-//! of each tile take turns, where two tiles are not to be had or too much work in one go.
+//! next, which is put aside; in the next block it follows, and adds the newest term to that. A run of
+//! neighbouring tiles leads in the one block, the run beside it in the other, so that both cost the
+//! same; or the halves of each tile take turns, where two tiles are not to be had or too much work in
+//! one go.
 
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]

@@ -291,7 +291,7 @@ impl Outline {
     }
 
     /// Predicted time for one frame of all channels, in nanoseconds, on the machine on which the
-    /// cost model was measured (EPYC, Zen 5).
+    /// cost model was measured (EPYC, Zen 4).
     pub fn ns_per_frame(&self) -> f64 {
         self.ns_per_frame
     }

@@ -131,7 +131,7 @@ pub(crate) struct Work<'a, T: Sample> {
 impl<T: Sample> Work<'_, T> {
     /// The order of one block's work: outputs that hear the same inputs go side by side, so that
     /// they find the inputs' spectra in the cache; an input is transformed just before it is needed.
-    /// Where neighbouring tiles take turns they stay together, one that leads and one that follows,
+    /// Where runs of tiles take turns two of them stay together, one that leads and one that follows,
     /// so that the cost is the same in every block.
     pub fn agenda(&self) -> Vec<Entry> {
         let heard = |output: usize| -> Vec<usize> {
@@ -185,7 +185,7 @@ impl<T: Sample> Work<'_, T> {
     }
 
     /// A step on the way back, with so many products; if they are made in pairs, on average of the
-    /// step and the one it is joined to.
+    /// steps that it is joined to.
     fn inverse_cost(&self, step: usize, products: usize) -> u32 {
         let products = match self.transform.tile_made(step) {
             None => 0,

@@ -11,7 +11,7 @@ use crate::signal::Sample;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Head<T: Sample> {
-    look: Look<T>,
+    lookback: Lookback<T>,
     set: usize,
     /// The set that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
@@ -40,7 +40,7 @@ const UNKNOWN: usize = usize::MAX;
 
 /// How far back the head looks, and by what means.
 #[derive(Debug, Clone, Copy)]
-struct Look<T: Sample> {
+struct Lookback<T: Sample> {
     cpu: Cpu,
     compiled: &'static Compiled<T>,
     granule: usize,
@@ -62,7 +62,7 @@ impl Reach {
     }
 }
 
-impl<T: Sample> Look<T> {
+impl<T: Sample> Lookback<T> {
     /// Adds what some taps make of an input, from position `at` on, to the share, if it is still there,
     /// or to what there is; returns the work.
     #[allow(clippy::too_many_arguments)]
@@ -122,7 +122,7 @@ impl<T: Sample> Head<T> {
             Some(std::mem::replace(first, *first + count))
         });
         let scratch = || vec![T::zero(); granule];
-        let look = Look {
+        let lookback = Lookback {
             cpu,
             compiled: Compiled::table(),
             granule,
@@ -132,7 +132,7 @@ impl<T: Sample> Head<T> {
             },
         };
         Self {
-            look,
+            lookback,
             set,
             leaving: None,
             scratch: [scratch(), scratch()],
@@ -201,7 +201,7 @@ impl<T: Sample> Head<T> {
     /// The work in the first `frames` of a granule, in so many parts of the agendas' units.
     #[inline]
     pub fn work(&self, frames: usize, parts: i64) -> i64 {
-        let reach = self.look.reach;
+        let reach = self.lookback.reach;
         let sum = reach.at(0) + reach.at(frames) + 2 * direct::GROUP;
         let routes = if self.sounds { self.ways.len() } else { 0 };
         (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
@@ -220,8 +220,15 @@ impl<T: Sample> Head<T> {
         }
         let mut share = Some(share);
         let work = self.add(inputs, self.set, output, &mut share, y);
-        if let Some(share) = share {
-            y.copy_from_slice(share);
+        match share {
+            // As if taps had added nothing: a zero is positive then.
+            Some(share) if self.sounds => {
+                y.iter_mut()
+                    .zip(share)
+                    .for_each(|(y, &x)| *y = x + T::zero());
+            }
+            Some(share) => y.copy_from_slice(share),
+            None => {}
         }
         work
     }
@@ -237,12 +244,12 @@ impl<T: Sample> Head<T> {
         share: &mut Option<&[T]>,
         y: &mut [T],
     ) -> u64 {
-        let (look, goes_on) = (self.look, self.is_steady(inputs.at));
+        let (lookback, goes_on) = (self.lookback, self.is_steady(inputs.at));
         let routes = inputs.shelf.get(set).routes[output].iter();
         let ways = &mut self.ways[self.firsts[output]..];
         let work = routes.zip(ways).map(|((_, prepared), way)| {
             let (history, taps) = (&inputs.histories[way.input], &prepared.head[..]);
-            look.add(history, inputs.at, taps, share, y, &mut way.begun, goes_on)
+            lookback.add(history, inputs.at, taps, share, y, &mut way.begun, goes_on)
         });
         work.sum()
     }
@@ -263,7 +270,8 @@ impl<T: Sample> Head<T> {
         for way in &mut self.ways {
             let x = histories[way.input].get(slot);
             let sum = direct::next::<L>(&way.taps, x, at, &mut way.begun);
-            y[way.output] += sum;
+            // Zeros are positive, as in blocks.
+            y[way.output] = y[way.output] + sum + T::zero();
         }
         direct::cost::<T>(0, 1) * self.ways.len() as u64
     }

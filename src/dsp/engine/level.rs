@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::agenda::{Done, Task};
+use super::agenda::{Done, Entry, Task};
 use super::responses::Share;
 use super::shelf::Shelf;
 use super::voice::{Desk, Stretch, Voice};
 use crate::dsp::compiled::Compiled;
-use crate::dsp::cost::DESKS;
 use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
 use crate::dsp::fft::Transform;
@@ -72,7 +71,12 @@ impl<T: Sample> Level<T> {
             set.bench.transforms[index].clone(),
         );
         let tasks = set.shares[index].agenda.len();
-        let outputs = set.shares[index].paths.len();
+        let agenda = set.shares[index].agenda.iter();
+        let desk = |entry: &Entry| match entry.task {
+            Task::Output { desk, .. } => desk + 1,
+            _ => 1,
+        };
+        let desks = agenda.map(desk).max().unwrap_or(1);
         let output = |paths: &Vec<Path<T>>| {
             let voice = || Voice::new(shape, paths.len());
             Output {
@@ -95,7 +99,7 @@ impl<T: Sample> Level<T> {
             piece: 0,
             at: 0,
             forward_work: Buffer::zeros(transform.work_len()),
-            desks: vec![Buffer::zeros(transform.work_len()); DESKS.min(outputs)],
+            desks: vec![Buffer::zeros(transform.work_len()); desks],
             transform,
         }
     }
