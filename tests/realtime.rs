@@ -85,6 +85,15 @@ fn a_running_convolver_leaves_the_allocator_alone<T: Sample>() {
                 convolver.process_in_place(&mut output);
                 while convolver.drain(&mut output[..777]) > 0 {}
                 convolver.reset();
+                // Frame by frame, faults and tail included.
+                for (x, y) in input.chunks(1).zip(output.chunks_mut(1)) {
+                    convolver.process(x, y);
+                }
+                output
+                    .chunks_mut(1)
+                    .for_each(|y| convolver.process_in_place(y));
+                while convolver.drain(&mut output[..1]) > 0 {}
+                convolver.reset();
                 convolver.process(&input, &mut output);
             });
             assert_eq!(calls, 0, "{partition:?}, {latency:?}");
@@ -115,6 +124,15 @@ fn a_running_matrix_leaves_the_allocator_alone() {
         matrix.process(&input, &mut output);
         matrix.process_interleaved(&interleaved, &mut mixed);
         while matrix.drain(&mut output) > 0 {}
+        matrix.reset();
+        let [left, right] = &input;
+        for (left, right) in left.chunks(1).zip(right.chunks(1)) {
+            matrix.process(&[left, right], &mut [[0.0], [0.0]]);
+        }
+        for (x, y) in interleaved.chunks(2).zip(mixed.chunks_mut(2)) {
+            matrix.process_interleaved(x, y);
+        }
+        while matrix.drain(&mut [[0.0], [0.0]]) > 0 {}
         matrix.reset();
     });
     assert_eq!(calls, 0);
@@ -149,6 +167,9 @@ fn taking_wishes_over_leaves_the_allocator_alone() {
             let n = [1, 64, 480, 1_000, 3_333][round % 5];
             calls += allocator_calls(|| {
                 convolver.process_in_place(&mut block[..n]);
+                block[..20]
+                    .chunks_mut(1)
+                    .for_each(|y| convolver.process_in_place(y));
                 if round % 100 == 99 {
                     while convolver.drain(&mut block[..777]) > 0 {}
                     convolver.reset();
