@@ -15,8 +15,7 @@ use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], &mut [T], usize);
 type Fir<T> = fn(Cpu, &[T], Past<'_, T>, Option<&[T]>, &mut [T], &mut Begun<T>);
-type Look<T> = fn(Cpu, &[T], T, &mut [T; PEAKS]) -> bool;
-type Copy<T> = fn(Cpu, &[T], &mut [T], T, &mut [T; PEAKS]) -> bool;
+type Look<T> = fn(Cpu, &[T], Option<&mut [T]>, T, &mut [T; PEAKS]) -> bool;
 type Add<T> = fn(Cpu, &[T], &mut [T]);
 type Collect<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T]);
 type Step<T> = fn(&mut Engine<T>, &[T], &mut [T]);
@@ -39,8 +38,6 @@ pub(crate) struct Compiled<T: Sample> {
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
     /// See [`look::look`].
     pub look: Look<T>,
-    /// See [`look::copy`].
-    pub copy: Copy<T>,
     /// See [`mix::add`].
     pub add: Add<T>,
 }
@@ -55,7 +52,6 @@ impl<T: Sample> Compiled<T> {
             step: engine::step,
             magnitudes: look::magnitudes,
             look: look::look,
-            copy: look::copy,
             add: mix::add,
         }
     }

@@ -59,8 +59,9 @@ pub(crate) struct Past<'a, T> {
 /// The outputs of a group are the lanes of vectors, and each frame goes to all of them at once, with
 /// the taps shifted by its place: first those before the group, the latest first, then those of the
 /// group as they come. So every output is the same sum in the same order, wherever it falls in the
-/// call, and a single frame costs one product. Zeros are positive: what underflows to them has this sign or
-/// that, by what else the lanes go through.
+/// call, and a single frame costs one product. Only a zero that products underflow to has this sign or
+/// that, by what else the lanes go through; it is not seen in a sum with a share, whose zeros are
+/// positive.
 pub fn fir<T: Sample>(
     cpu: Cpu,
     taps: &[T],
@@ -185,7 +186,6 @@ impl<T: Sample> Fir<'_, T> {
                 add(&mut sums[v], x, &taps, GROUP - 1 - j);
             }
         }
-        let zero = L::splat(L::T::default());
         for v in 0..V {
             for p in 0..per {
                 let at = t + v * GROUP + p * L::N;
@@ -193,7 +193,7 @@ impl<T: Sample> Fir<'_, T> {
                     Some(share) => Rows::<L>::new(share, at, L::N, 1, 1).get(0, 0),
                     None => Rows::new(self.out, at, L::N, 1, 1).get(0, 0),
                 };
-                kernel::store(&mut self.out[at..], share.add(sums[v][p]).add(zero));
+                kernel::store(&mut self.out[at..], share.add(sums[v][p]));
             }
         }
         t + V * GROUP
@@ -219,13 +219,11 @@ impl<T: Sample> Fir<'_, T> {
         let outputs = self.out[t..][..count].iter_mut();
         if let Some(share) = self.share {
             let sums = self.sums[from..].iter().zip(&share[t..]);
-            outputs
-                .zip(sums)
-                .for_each(|(y, (&sum, &x))| *y = x + sum + T::zero());
+            outputs.zip(sums).for_each(|(y, (&sum, &x))| *y = x + sum);
             return;
         }
         for (y, &sum) in outputs.zip(&self.sums[from..]) {
-            *y = *y + sum + T::zero();
+            *y += sum;
         }
     }
 }

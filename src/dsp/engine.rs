@@ -14,7 +14,7 @@ use super::direct;
 use super::error::BuildError;
 use super::fade::Fade;
 use super::handover::Parcel;
-use super::history::{Frames, History, Slice};
+use super::history::History;
 use super::plan::{Plan, Prepared};
 use super::routing::Routing;
 use crate::kernel::{self, Buffer, Cpu};
@@ -233,10 +233,15 @@ impl<T: Sample> Engine<T> {
                 self.spread(until);
             }
             for channel in 0..self.inputs() {
+                let history = &mut self.histories[channel];
                 match channels.read_slice(channel, now.clone()) {
-                    Some(samples) => self.write(channel, now.len(), Slice(samples)),
-                    None => self.write(channel, now.len(), channels.read(channel, now.clone())),
+                    Some(samples) => history.write_slice(self.position, samples),
+                    None => {
+                        let samples = channels.read(channel, now.clone());
+                        history.write(self.position, now.len(), samples);
+                    }
                 }
+                self.faults_end = self.faults_end.max(history.faults_end());
             }
             for channel in 0..self.outputs() {
                 channels.write(channel, now.clone(), |target| self.emit(channel, target));
@@ -305,14 +310,6 @@ impl<T: Sample> Engine<T> {
         grid - within
     }
 
-    /// Takes one input's frames of this segment.
-    #[inline]
-    fn write(&mut self, input: usize, frames: usize, samples: impl Frames<T>) {
-        let history = &mut self.histories[input];
-        history.write(self.position, frames, samples);
-        self.faults_end = self.faults_end.max(history.faults_end());
-    }
-
     /// Makes one output's frames of this segment; every input must have been written.
     #[inline]
     fn emit(&mut self, output: usize, target: &mut [T]) {
@@ -332,10 +329,9 @@ impl<T: Sample> Engine<T> {
 
     /// Does the levels' work that falls to the frames up to position `until`.
     fn spread(&mut self, until: usize) {
-        let frames = until - self.spread_until;
-        let within = self.spread_until & (self.granule - 1);
+        let frames = until - std::mem::replace(&mut self.spread_until, until);
+        let within = (until - frames) & (self.granule - 1);
         let until = within + frames;
-        self.spread_until += frames;
         self.due += self.rate * frames as i64;
         self.due -= self.head.work(until, SCALE) - self.head.work(within, SCALE);
         if until == self.granule {
@@ -384,11 +380,10 @@ impl<T: Sample> Engine<T> {
         }
         let shares = self.shares.chunks_exact_mut(self.granule);
         for (output, share) in shares.enumerate() {
-            let begun = self.levels.iter().fold(false, |begun, level| {
-                level.add(output, self.position, &self.fade, share, begun)
-            });
-            if !begun {
-                share.fill(T::zero());
+            // Not even one level is copied: with a positive zero below, no zero of a share is negative.
+            share.fill(T::zero());
+            for level in &self.levels {
+                level.add(output, self.position, &self.fade, share);
             }
         }
     }

@@ -84,26 +84,48 @@ impl<T: Sample> History<T> {
 
     /// Writes frames from position `at` on.
     #[inline]
-    pub fn write(&mut self, at: usize, frames: usize, input: impl Frames<T>) {
-        let (ring, mirror) = (self.ring(), self.mirror);
-        let start = at & (ring - 1);
-        if start == 0 {
-            self.buffer.copy_within(ring..ring + mirror, 0);
-        }
+    pub fn write(&mut self, at: usize, frames: usize, input: impl Iterator<Item = T>) {
+        self.begin(at);
         if frames < FEW {
-            input.each(|n, x| {
+            for (n, x) in input.enumerate() {
                 self.push(at + n, self.slot(at + n), x);
-            });
-        } else {
-            let target = &mut self.buffer[mirror + start..][..frames];
-            let (floor, peaks) = (self.floor, &mut self.peaks);
-            let (ordinary, last) = input.copy_to(target, floor, peaks, self.cpu, self.compiled);
-            match ordinary && last != T::zero() && self.faults_end == 0 {
-                true => self.sound_end = at + frames,
-                false => self.look_at(at, frames, ordinary),
             }
+        } else {
+            let slot = self.slot(at);
+            let target = &mut self.buffer[slot..][..frames];
+            let mut last = T::zero();
+            for (place, x) in target.iter_mut().zip(input) {
+                (*place, last) = (x, x);
+            }
+            let ordinary =
+                (self.compiled.look)(self.cpu, target, None, self.floor, &mut self.peaks);
+            self.look_at(at, frames, ordinary, last);
         }
         self.advance(at + frames);
+    }
+
+    /// The same for frames that lie side by side.
+    #[inline]
+    pub fn write_slice(&mut self, at: usize, input: &[T]) {
+        let frames = input.len();
+        if frames < FEW {
+            return self.write(at, frames, input.iter().copied());
+        }
+        self.begin(at);
+        let slot = self.slot(at);
+        let target = Some(&mut self.buffer[slot..][..frames]);
+        let ordinary = (self.compiled.look)(self.cpu, input, target, self.floor, &mut self.peaks);
+        self.look_at(at, frames, ordinary, input[frames - 1]);
+        self.advance(at + frames);
+    }
+
+    /// Where the ring begins anew, its end comes before it.
+    #[inline]
+    fn begin(&mut self, at: usize) {
+        let (ring, mirror) = (self.ring(), self.mirror);
+        if at & (ring - 1) == 0 {
+            self.buffer.copy_within(ring..ring + mirror, 0);
+        }
     }
 
     /// Frames are written up to position `until`: at a step of the grid the floor follows the peak.
@@ -174,9 +196,18 @@ impl<T: Sample> History<T> {
         }
     }
 
-    /// Draws the conclusions from frames that have been written.
+    /// Draws the conclusions from frames that have been written, of which the last is known (to read it
+    /// at once would have to wait) and whether all are [ordinary](super::look::look).
+    #[inline]
+    fn look_at(&mut self, at: usize, frames: usize, ordinary: bool, last: T) {
+        match ordinary && last != T::zero() && self.faults_end == 0 {
+            true => self.sound_end = at + frames,
+            false => self.look_closely(at, frames, ordinary),
+        }
+    }
+
     #[inline(never)]
-    fn look_at(&mut self, at: usize, frames: usize, ordinary: bool) {
+    fn look_closely(&mut self, at: usize, frames: usize, ordinary: bool) {
         if !ordinary {
             for at in at..at + frames {
                 self.push_special(at, self.at(at));
@@ -228,71 +259,6 @@ impl<T: Sample> History<T> {
     }
 }
 
-/// Frames of one channel, to be written.
-pub(crate) trait Frames<T: Sample> {
-    /// Has each of them taken, with its number.
-    fn each(self, take: impl FnMut(usize, T));
-    /// Copies them to a slice of their length; returns what [`look`](super::look::look) does, and the
-    /// last of them.
-    fn copy_to(
-        self,
-        target: &mut [T],
-        least: T,
-        peaks: &mut [T; PEAKS],
-        cpu: Cpu,
-        compiled: &Compiled<T>,
-    ) -> (bool, T);
-}
-
-impl<T: Sample, I: Iterator<Item = T>> Frames<T> for I {
-    #[inline]
-    fn each(self, mut take: impl FnMut(usize, T)) {
-        self.enumerate().for_each(|(n, x)| take(n, x));
-    }
-
-    #[inline]
-    fn copy_to(
-        self,
-        target: &mut [T],
-        least: T,
-        peaks: &mut [T; PEAKS],
-        cpu: Cpu,
-        compiled: &Compiled<T>,
-    ) -> (bool, T) {
-        let mut last = T::zero();
-        for (slot, x) in target.iter_mut().zip(self) {
-            (*slot, last) = (x, x);
-        }
-        ((compiled.look)(cpu, target, least, peaks), last)
-    }
-}
-
-/// Such as lie side by side.
-pub(crate) struct Slice<'a, T>(pub &'a [T]);
-
-impl<T: Sample> Frames<T> for Slice<'_, T> {
-    #[inline]
-    fn each(self, mut take: impl FnMut(usize, T)) {
-        let frames = self.0.iter().enumerate();
-        frames.for_each(|(n, &x)| take(n, x));
-    }
-
-    #[inline]
-    fn copy_to(
-        self,
-        target: &mut [T],
-        least: T,
-        peaks: &mut [T; PEAKS],
-        cpu: Cpu,
-        compiled: &Compiled<T>,
-    ) -> (bool, T) {
-        // What was only just written could not be read at once.
-        let last = self.0.last().copied().unwrap_or_default();
-        let ordinary = (compiled.copy)(cpu, self.0, target, least, peaks);
-        (ordinary, last)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,7 +274,7 @@ mod tests {
             frames[130..192].fill(-0.0);
             for (k, frames) in frames.chunks(piece).enumerate() {
                 match lie_side_by_side {
-                    true => history.write(k * piece, frames.len(), Slice(frames)),
+                    true => history.write_slice(k * piece, frames),
                     false => history.write(k * piece, frames.len(), frames.iter().copied()),
                 }
             }

@@ -31,31 +31,17 @@ impl<T: Sample> Body<T> for Magnitudes<'_, T> {
 }
 
 /// Whether all samples are finite, and zero or of at least this magnitude. If so they raise the peaks,
-/// each one of them.
-pub(super) fn look<T: Sample>(cpu: Cpu, at: &[T], least: T, peaks: &mut [T; PEAKS]) -> bool {
-    let mut ordinary = false;
-    let body = Look::<T, false> {
-        at,
-        to: &mut [],
-        least,
-        peaks,
-        ordinary: &mut ordinary,
-    };
-    kernel::run(cpu, body);
-    ordinary
-}
-
-/// The same while they are copied to an equally long slice.
-pub(super) fn copy<T: Sample>(
+/// each one of them. They are copied to a place of their length, if there is one.
+pub(super) fn look<T: Sample>(
     cpu: Cpu,
-    from: &[T],
-    to: &mut [T],
+    at: &[T],
+    to: Option<&mut [T]>,
     least: T,
     peaks: &mut [T; PEAKS],
 ) -> bool {
     let mut ordinary = false;
-    let body = Look::<T, true> {
-        at: from,
+    let body = Look {
+        at,
         to,
         least,
         peaks,
@@ -81,43 +67,41 @@ pub(super) fn highest<T: Sample>(peaks: &[T; PEAKS]) -> T {
     peaks[0]
 }
 
-struct Look<'a, T, const COPY: bool> {
+struct Look<'a, T> {
     at: &'a [T],
-    to: &'a mut [T],
+    to: Option<&'a mut [T]>,
     least: T,
     peaks: &'a mut [T; PEAKS],
     ordinary: &'a mut bool,
 }
 
-impl<T: Sample, const COPY: bool> Body<T> for Look<'_, T, COPY> {
+impl<T: Sample> Body<T> for Look<'_, T> {
     #[inline(always)]
-    fn run<L: Lane<T = T>>(self) {
+    fn run<L: Lane<T = T>>(mut self) {
         let (least, most) = (L::splat(self.least), L::splat(T::max_value()));
         let mut peaks = Rows::<L>::new(self.peaks, 0, L::N, 1, 1).get(0, 0);
         let mut ordinary = true;
         let vectors = self.at.len() / L::N;
         if vectors > 0 {
             let from = Rows::<L>::new(self.at, 0, L::N, vectors, 1);
-            let mut to = COPY.then(|| RowsMut::<L>::new(self.to, 0, L::N, vectors, 1));
+            let to = self.to.as_deref_mut();
+            let mut to = to.map(|to| RowsMut::<L>::new(to, 0, L::N, vectors, 1));
             for v in 0..vectors {
                 let x = from.get(v, 0);
                 if let Some(to) = &mut to {
                     to.set(v, 0, x);
                 }
-                let magnitude = x.abs();
-                ordinary &= magnitude.is_zero_or_within(least, most);
-                peaks = magnitude.max(peaks);
+                ordinary &= x.abs().is_zero_or_within(least, most);
+                peaks = x.abs().max(peaks);
             }
         }
         for n in vectors * L::N..self.at.len() {
-            let x = self.at[n];
-            if COPY {
-                self.to[n] = x;
+            if let Some(to) = &mut self.to {
+                to[n] = self.at[n];
             }
-            let magnitude = num_traits::Float::abs(x);
-            let sounds = magnitude >= self.least && magnitude <= T::max_value();
-            ordinary &= sounds || magnitude == T::zero();
-            peaks = L::splat(magnitude).max(peaks);
+            let magnitude = L::splat(self.at[n]).abs();
+            ordinary &= magnitude.is_zero_or_within(least, most);
+            peaks = magnitude.max(peaks);
         }
         if ordinary {
             kernel::store(&mut self.peaks[..], peaks);

@@ -11,7 +11,10 @@ use crate::signal::Sample;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Head<T: Sample> {
-    lookback: Lookback<T>,
+    cpu: Cpu,
+    compiled: &'static Compiled<T>,
+    granule: usize,
+    reach: Reach,
     set: usize,
     /// The set that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
@@ -38,16 +41,8 @@ struct Way<T> {
 
 const UNKNOWN: usize = usize::MAX;
 
-/// How far back the head looks, and by what means.
-#[derive(Debug, Clone, Copy)]
-struct Lookback<T: Sample> {
-    cpu: Cpu,
-    compiled: &'static Compiled<T>,
-    granule: usize,
-    reach: Reach,
-}
-
-/// So many frames before a granule's begin, and, if it grows, all that have come since.
+/// How far back the head looks: so many frames before a granule's begin, and, if it grows, all that
+/// have come since.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     before: usize,
@@ -59,42 +54,6 @@ impl Reach {
     #[inline]
     fn at(self, within: usize) -> usize {
         self.before + if self.grows { within } else { 0 }
-    }
-}
-
-impl<T: Sample> Lookback<T> {
-    /// Adds what some taps make of an input, from position `at` on, to the share, if it is still there,
-    /// or to what there is; returns the work.
-    #[allow(clippy::too_many_arguments)]
-    fn add(
-        self,
-        history: &History<T>,
-        at: usize,
-        taps: &[T],
-        share: &mut Option<&[T]>,
-        y: &mut [T],
-        begun: &mut Begun<T>,
-        goes_on: bool,
-    ) -> u64 {
-        // Where the group of outputs begins.
-        let begin = at - at % direct::GROUP;
-        let lookback = direct::lookback(taps);
-        let reach = self.reach.at(begin & (self.granule - 1));
-        let most = lookback.min(reach);
-        if taps.is_empty() || history.is_silent_since(begin.saturating_sub(most)) {
-            *begun = Begun::new();
-            return 0;
-        }
-        let past = Past {
-            frames: history.recent(begin, lookback, at - begin + y.len()),
-            at,
-            reach,
-            begun: goes_on,
-        };
-        let most = if goes_on { 0 } else { most };
-        let work = direct::cost::<T>(lookback.min(most + y.len() / 2), y.len());
-        (self.compiled.fir)(self.cpu, taps, past, share.take(), y, begun);
-        work
     }
 }
 
@@ -122,7 +81,7 @@ impl<T: Sample> Head<T> {
             Some(std::mem::replace(first, *first + count))
         });
         let scratch = || vec![T::zero(); granule];
-        let lookback = Lookback {
+        Self {
             cpu,
             compiled: Compiled::table(),
             granule,
@@ -130,9 +89,6 @@ impl<T: Sample> Head<T> {
                 before: layout.head_reach(0),
                 grows: layout.head_reach(granule - 1) > layout.head_reach(0),
             },
-        };
-        Self {
-            lookback,
             set,
             leaving: None,
             scratch: [scratch(), scratch()],
@@ -201,8 +157,7 @@ impl<T: Sample> Head<T> {
     /// The work in the first `frames` of a granule, in so many parts of the agendas' units.
     #[inline]
     pub fn work(&self, frames: usize, parts: i64) -> i64 {
-        let reach = self.lookback.reach;
-        let sum = reach.at(0) + reach.at(frames) + 2 * direct::GROUP;
+        let sum = self.reach.at(0) + self.reach.at(frames) + 2 * direct::GROUP;
         let routes = if self.sounds { self.ways.len() } else { 0 };
         (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
     }
@@ -220,15 +175,8 @@ impl<T: Sample> Head<T> {
         }
         let mut share = Some(share);
         let work = self.add(inputs, self.set, output, &mut share, y);
-        match share {
-            // As if taps had added nothing: a zero is positive then.
-            Some(share) if self.sounds => {
-                y.iter_mut()
-                    .zip(share)
-                    .for_each(|(y, &x)| *y = x + T::zero());
-            }
-            Some(share) => y.copy_from_slice(share),
-            None => {}
+        if let Some(share) = share {
+            y.copy_from_slice(share);
         }
         work
     }
@@ -244,14 +192,31 @@ impl<T: Sample> Head<T> {
         share: &mut Option<&[T]>,
         y: &mut [T],
     ) -> u64 {
-        let (lookback, goes_on) = (self.lookback, self.is_steady(inputs.at));
+        let (mut work, at) = (0, inputs.at);
+        let goes_on = self.is_steady(at);
+        // Where the group of outputs begins.
+        let begin = at - at % direct::GROUP;
+        let reach = self.reach.at(begin & (self.granule - 1));
         let routes = inputs.shelf.get(set).routes[output].iter();
-        let ways = &mut self.ways[self.firsts[output]..];
-        let work = routes.zip(ways).map(|((_, prepared), way)| {
-            let (history, taps) = (&inputs.histories[way.input], &prepared.head[..]);
-            lookback.add(history, inputs.at, taps, share, y, &mut way.begun, goes_on)
-        });
-        work.sum()
+        for ((_, prepared), way) in routes.zip(&mut self.ways[self.firsts[output]..]) {
+            let (taps, history) = (&prepared.head[..], &inputs.histories[way.input]);
+            let lookback = direct::lookback(taps);
+            let most = lookback.min(reach);
+            if taps.is_empty() || history.is_silent_since(begin.saturating_sub(most)) {
+                way.begun = Begun::new();
+                continue;
+            }
+            let past = Past {
+                frames: history.recent(begin, lookback, at - begin + y.len()),
+                at,
+                reach,
+                begun: goes_on,
+            };
+            (self.compiled.fir)(self.cpu, taps, past, share.take(), y, &mut way.begun);
+            let most = if goes_on { 0 } else { most };
+            work += direct::cost::<T>(lookback.min(most + y.len() / 2), y.len());
+        }
+        work
     }
 
     /// Adds a single frame to `y`, a sample for each output, where the head
@@ -270,8 +235,7 @@ impl<T: Sample> Head<T> {
         for way in &mut self.ways {
             let x = histories[way.input].get(slot);
             let sum = direct::next::<L>(&way.taps, x, at, &mut way.begun);
-            // Zeros are positive, as in blocks.
-            y[way.output] = y[way.output] + sum + T::zero();
+            y[way.output] += sum;
         }
         direct::cost::<T>(0, 1) * self.ways.len() as u64
     }

@@ -157,41 +157,25 @@ impl<T: Sample> Level<T> {
         (self.next, self.piece) = (self.tasks, 0);
     }
 
-    /// Adds this level's share of the frames from position `at` on to what others have begun, or begins
-    /// with it; returns whether that is so now.
+    /// Adds this level's share of the frames from position `at` on.
     #[inline]
-    pub fn add(
-        &self,
-        output: usize,
-        at: usize,
-        fade: &Fade<T>,
-        share: &mut [T],
-        begun: bool,
-    ) -> bool {
+    pub fn add(&self, output: usize, at: usize, fade: &Fade<T>, share: &mut [T]) {
         let within = at & (self.transform.block() - 1);
         let Output { voice, leaving } = &self.outputs[output];
         let block = &voice.playing;
         match block.fade {
             None if block.sounds => {
                 let samples = &block.samples[within..within + share.len()];
-                match begun {
-                    true => (self.compiled.add)(self.cpu, samples, share),
-                    false => share.copy_from_slice(samples),
-                }
-                true
+                (self.compiled.add)(self.cpu, samples, share);
             }
-            None => begun,
+            None => {}
             Some(before) => {
-                if !begun {
-                    share.fill(T::zero());
-                }
                 let weight = |n: usize| fade.weight(before + within + n);
                 block.add_weighted(within, weight, share);
                 if let Some(voice) = leaving {
                     let weight = |n: usize| T::one() - weight(n);
                     voice.playing.add_weighted(within, weight, share);
                 }
-                true
             }
         }
     }
