@@ -211,13 +211,15 @@ impl Playback {
             fill: start.fill + delay,
             ..start
         });
-        let held = self.held();
+        // What the account knows of: a callback of the input may be under way, and its first frames
+        // in the ring already.
+        let told = self.latest.total.saturating_sub(self.read) as usize;
         // Nothing that was said before sound begins is kept for long.
         let most = self.parts.ring.capacity().get() / self.parts.inputs / 2;
         let takes_usually = self.takes_usually();
-        match start.filter(|start| held as f64 >= start.before.round()) {
+        match start.filter(|start| told as f64 >= start.before.round()) {
             Some(start) => {
-                self.leave_out(held - start.before.round() as usize);
+                self.leave_out(told - start.before.round() as usize);
                 self.parts.stats.target.set(start.fill);
                 self.parts.stats.fill.set(start.fill);
                 if let Some(follow) = &mut self.parts.follow {
@@ -232,7 +234,7 @@ impl Playback {
                 self.envelope.to(1.0);
                 self.parts.stats.running.store(true, Relaxed);
             }
-            None => self.leave_out(held.saturating_sub(most)),
+            None => self.leave_out(told.saturating_sub(most)),
         }
     }
 
@@ -417,6 +419,98 @@ impl Playback {
                 self.since = None;
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ringbuf::HeapRb;
+    use ringbuf::traits::{Producer, Split};
+
+    use super::super::recorder::Recorder;
+    use super::*;
+    use crate::signal::SampleRate;
+
+    /// When the output is called, while a callback of the input puts its frames into the ring.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Order {
+        Before,
+        Between,
+        /// All frames are there, and nothing tells of them yet.
+        Untold,
+        Behind,
+    }
+
+    /// Frames that are missed by an output that shares one cycle with its input, if their order is
+    /// this one until sound has passed for a while, and that one from then on.
+    fn missed(period: usize, first: Order, then: Order) -> u64 {
+        let rate = 48_000.0;
+        let stats = Arc::new(Stats::new(1, 1));
+        let (mut ring, out_of_ring) = HeapRb::new(48_000).split();
+        let (mut stamps, out_of_stamps) = HeapRb::new(64).split();
+        let mut playback = Playback::new(Parts {
+            ring: out_of_ring,
+            stamps: out_of_stamps,
+            stats: stats.clone(),
+            engine: Engine::Probe(Probe::new(1, 1, SampleRate::new(48_000).unwrap(), 1).0),
+            follow: None,
+            guard: None,
+            tape: Recorder::new().tape(SampleRate::new(48_000).unwrap(), 1),
+            reserve: Reserve::new(rate, None, true),
+            inputs: 1,
+            outputs: 1,
+            channels: 1,
+            speakers: vec![vec![0]],
+            input_rate: rate,
+            output_rate: rate,
+        });
+        let (half, mut out) = (vec![0.0; period / 2], vec![0.0; period]);
+        let (mut total, mut passed) = (0, 0);
+        for cycle in 0.. {
+            let order = if passed < 50 { first } else { then };
+            let moment = Moment {
+                at: Duration::from_secs_f64(cycle as f64 * period as f64 / rate),
+                delay: Duration::ZERO,
+            };
+            let mut call = |here| {
+                if here == order {
+                    playback.call(&mut out, moment);
+                }
+            };
+            call(Order::Before);
+            ring.push_slice(&half);
+            call(Order::Between);
+            ring.push_slice(&half);
+            call(Order::Untold);
+            total += period as u64;
+            let at = moment.at.as_secs_f64();
+            let told = stamps.try_push(Stamp {
+                at,
+                delay: 0.0,
+                total,
+            });
+            assert!(told.is_ok());
+            stats.input.called(moment, period, rate);
+            call(Order::Behind);
+            passed += usize::from(stats.running.load(Relaxed));
+            if passed == 100 {
+                break;
+            }
+        }
+        stats.starved_frames.load(Relaxed)
+    }
+
+    #[test]
+    fn sound_that_begins_amid_a_callback_of_the_input_lacks_nothing_later() {
+        let orders = [Order::Before, Order::Between, Order::Untold, Order::Behind];
+        for first in orders {
+            for then in orders {
+                let missed = missed(1024, first, then);
+                assert_eq!(missed, 0, "{first:?}, then {then:?}");
+            }
         }
     }
 }
