@@ -18,7 +18,7 @@ type Fir<T> = fn(Cpu, &[T], Past<'_, T>, Option<&[T]>, &mut [T], &mut Begun<T>);
 type Look<T> = fn(Cpu, &[T], Option<&mut [T]>, T, &mut [T; PEAKS]) -> bool;
 type Add<T> = fn(Cpu, &[T], &mut [T]);
 type Collect<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T]);
-type Step<T> = fn(&mut Engine<T>, &[T], &mut [T]);
+pub(crate) type Step<T> = fn(&mut Engine<T>, &[T], &mut [T]);
 type Inverse<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T], &mut [T]);
 
 /// The loops for one sample type.
@@ -34,6 +34,8 @@ pub(crate) struct Compiled<T: Sample> {
     pub fir: Fir<T>,
     /// See [`engine::step()`].
     pub step: Step<T>,
+    /// See [`engine::step_one()`].
+    pub step_one: Step<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
     /// See [`look::look`].
@@ -50,6 +52,7 @@ impl<T: Sample> Compiled<T> {
             collect: Transform::run_collect,
             fir: direct::fir,
             step: engine::step,
+            step_one: engine::step_one,
             magnitudes: look::magnitudes,
             look: look::look,
             add: mix::add,

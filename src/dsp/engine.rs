@@ -9,7 +9,7 @@ mod step;
 mod voice;
 
 use super::channels::Channels;
-use super::compiled::Compiled;
+use super::compiled::{self, Compiled};
 use super::direct;
 use super::error::BuildError;
 use super::fade::Fade;
@@ -24,7 +24,7 @@ use head::{Head, Inputs};
 use level::Level;
 use responses::Responses;
 use shelf::Shelf;
-pub(crate) use step::step;
+pub(crate) use step::{step, step_one};
 
 /// What every face of the convolver drives. A caller's block is cut into segments that do not
 /// cross the grid of the smallest level; for each segment all inputs are written, then all
@@ -36,7 +36,8 @@ pub(crate) use step::step;
 #[derive(Debug, Clone)]
 pub(crate) struct Engine<T: Sample> {
     cpu: Cpu,
-    compiled: &'static Compiled<T>,
+    /// For a single frame.
+    step: compiled::Step<T>,
     latency: usize,
     /// Frames of the smallest level's block; a power of two, as all blocks are.
     granule: usize,
@@ -104,9 +105,15 @@ impl<T: Sample> Engine<T> {
         let shelf = Shelf::new(set, layout.levels.len() + 1);
         let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
         let levels: Vec<Level<T>> = (0..layout.levels.len()).map(level).collect();
+        let compiled = Compiled::table();
+        let head = Head::new(cpu, layout, &shelf);
+        let step = match inputs == 1 && outputs == 1 && head.ways() == 1 {
+            true => compiled.step_one,
+            false => compiled.step,
+        };
         let mut engine = Self {
             cpu,
-            compiled: Compiled::table(),
+            step,
             latency: layout.latency,
             granule,
             position: 0,
@@ -118,7 +125,7 @@ impl<T: Sample> Engine<T> {
             spread_until: 0,
             at_once: 0,
             work: 0,
-            head: Head::new(cpu, layout, &shelf),
+            head,
             shelf,
             levels,
             fade: fade.unwrap_or_else(|| Fade::new(0)),
@@ -274,14 +281,17 @@ impl<T: Sample> Engine<T> {
     /// The same for one sample of each channel.
     #[inline]
     fn step_between(&mut self, inputs: &[T], outputs: &mut [T]) {
-        (self.compiled.step)(self, inputs, outputs);
+        (self.step)(self, inputs, outputs);
         let until = self.position + 1;
         if until.is_multiple_of(direct::GROUP) {
             let histories = self.histories.iter_mut();
             histories.for_each(|history| history.advance(until));
             self.spread(until);
+            self.advance(1);
+        } else {
+            self.position = until;
+            self.head.go_on(until);
         }
-        self.advance(1);
     }
 
     /// After a single frame of which some input was not finite, now or before: marks the outputs that it

@@ -29,6 +29,9 @@ pub(crate) struct History<T: Sample> {
     /// are cut.
     floor: T,
     highest_floor: T,
+    /// Magnitude from which a finite sample is taken as it is: the floor, and no subnormal number; none
+    /// after a fault.
+    ordinary: T,
     /// Position behind the last frame that is not zero.
     sound_end: usize,
     /// Which of the latest frames were not finite.
@@ -61,6 +64,7 @@ impl<T: Sample> History<T> {
             peak: T::zero(),
             peaks: [T::zero(); PEAKS],
             floor: least(),
+            ordinary: T::min_positive_value(),
             highest_floor: T::min_positive_value().powf(T::of(0.4)),
             sound_end: 0,
             faults: vec![false; (latency + granule).next_power_of_two()],
@@ -76,10 +80,10 @@ impl<T: Sample> History<T> {
     pub fn reset(&mut self) {
         self.buffer.fill(T::zero());
         (self.peak, self.peaks) = (T::zero(), [T::zero(); PEAKS]);
-        self.floor = least();
         self.sound_end = 0;
         self.faults.fill(false);
         self.faults_end = 0;
+        self.set_floor(least());
     }
 
     /// Writes frames from position `at` on.
@@ -134,8 +138,17 @@ impl<T: Sample> History<T> {
         if until & (self.granule - 1) == 0 {
             self.peak = self.peak.max(look::highest(&self.peaks));
             let relative = self.peak * T::epsilon() * T::epsilon();
-            self.floor = relative.min(self.highest_floor).max(least());
+            self.set_floor(relative.min(self.highest_floor).max(least()));
         }
+    }
+
+    #[inline]
+    fn set_floor(&mut self, floor: T) {
+        self.floor = floor;
+        self.ordinary = match self.faults_end {
+            0 => floor.max(T::min_positive_value()),
+            _ => T::infinity(),
+        };
     }
 
     /// Where the frame at position `at` lies; histories that were made alike have it in the same place.
@@ -156,9 +169,8 @@ impl<T: Sample> History<T> {
     #[inline(always)]
     pub fn push(&mut self, at: usize, slot: usize, x: T) -> bool {
         let magnitude = num_traits::Float::abs(x);
-        // NaN is none of this. To a CPU that takes subnormal numbers for zero the least floor is zero.
-        let sounds = magnitude >= self.floor && magnitude > T::zero();
-        if !(sounds && magnitude <= T::max_value() && self.faults_end == 0) {
+        // NaN is none of this.
+        if !(magnitude >= self.ordinary && magnitude <= T::max_value()) {
             return self.push_special(at, x);
         }
         self.buffer[slot] = x;
@@ -169,7 +181,7 @@ impl<T: Sample> History<T> {
         false
     }
 
-    /// One frame of silence, one that is not finite or one that comes after such.
+    /// One frame of silence or next to it, one that is not finite or one that comes after such.
     #[inline(never)]
     fn push_special(&mut self, at: usize, x: T) -> bool {
         let magnitude = num_traits::Float::abs(x);
@@ -193,6 +205,7 @@ impl<T: Sample> History<T> {
         self.faults[place] = fault;
         if fault {
             self.faults_end = at + 1;
+            self.ordinary = T::infinity();
         }
     }
 

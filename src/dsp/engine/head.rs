@@ -99,6 +99,11 @@ impl<T: Sample> Head<T> {
         }
     }
 
+    /// How many routes there are.
+    pub fn ways(&self) -> usize {
+        self.ways.len()
+    }
+
     /// The set that plays.
     pub fn set(&self) -> usize {
         self.set
@@ -146,6 +151,12 @@ impl<T: Sample> Head<T> {
             // Neither set goes on with the other's.
             self.until = UNKNOWN;
         }
+    }
+
+    /// The same for a single frame where it [is steady](Self::is_steady).
+    #[inline]
+    pub fn go_on(&mut self, until: usize) {
+        self.until = until;
     }
 
     /// Whether a single frame at position `at` is nothing special: what is begun goes on.
@@ -222,7 +233,7 @@ impl<T: Sample> Head<T> {
     /// Adds a single frame to `y`, a sample for each output, where the head
     /// [is steady](Self::is_steady); it is in this slot of the histories. Returns the work.
     #[inline(always)]
-    pub fn step<L: Lane<T = T>>(
+    pub fn step<L: Lane<T = T>, const ONE: bool>(
         &mut self,
         at: usize,
         slot: usize,
@@ -232,12 +243,14 @@ impl<T: Sample> Head<T> {
         if !self.sounds {
             return 0;
         }
-        for way in &mut self.ways {
-            let x = histories[way.input].get(slot);
+        let count = if ONE { 1 } else { self.ways.len() };
+        for way in &mut self.ways[..count] {
+            let (input, output) = if ONE { (0, 0) } else { (way.input, way.output) };
+            let x = histories[input].get(slot);
             let sum = direct::next::<L>(&way.taps, x, at, &mut way.begun);
-            y[way.output] += sum;
+            y[output] += sum;
         }
-        direct::cost::<T>(0, 1) * self.ways.len() as u64
+        direct::cost::<T>(0, 1) * count as u64
     }
 
     /// Adds both sets, the one instead of the other.

@@ -4,8 +4,9 @@ use super::Engine;
 use crate::kernel::{self, Body, Lane};
 use crate::signal::Sample;
 
-/// A frame between samples of all inputs and of all outputs.
-struct Step<'a, T: Sample> {
+/// A frame between samples of all inputs and of all outputs; of `ONE` input that takes one way to one
+/// output, so that there is nothing to loop over.
+struct Step<'a, T: Sample, const ONE: bool> {
     engine: &'a mut Engine<T>,
     inputs: &'a [T],
     outputs: &'a mut [T],
@@ -14,7 +15,16 @@ struct Step<'a, T: Sample> {
 /// Takes the inputs and makes the outputs of the frame at the engine's position, where its head is
 /// steady.
 pub(crate) fn step<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
-    let body = Step {
+    run::<T, false>(engine, inputs, outputs);
+}
+
+/// The same where there is [one way](Engine::has_one_way).
+pub(crate) fn step_one<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
+    run::<T, true>(engine, inputs, outputs);
+}
+
+fn run<T: Sample, const ONE: bool>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
+    let body = Step::<T, ONE> {
         engine,
         inputs,
         outputs,
@@ -22,24 +32,27 @@ pub(crate) fn step<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mu
     kernel::run(body.engine.cpu, body);
 }
 
-impl<T: Sample> Body<T> for Step<'_, T> {
+impl<T: Sample, const ONE: bool> Body<T> for Step<'_, T, ONE> {
     #[inline(always)]
     fn run<L: Lane<T = T>>(self) {
         let engine = self.engine;
+        let count = |all: usize| if ONE { 1 } else { all };
         let at = engine.position;
-        let slot = engine.histories[0].slot(at);
-        let samples = &self.inputs[..engine.histories.len()];
+        let histories = count(engine.histories.len());
+        let histories = &mut engine.histories[..histories];
+        let slot = histories[0].slot(at);
+        let samples = &self.inputs[..histories.len()];
         let mut faults = false;
-        for (channel, history) in engine.histories.iter_mut().enumerate() {
-            faults |= history.push(at, slot, samples[channel]);
+        for (history, &x) in histories.iter_mut().zip(samples) {
+            faults |= history.push(at, slot, x);
         }
-        let outputs = &mut self.outputs[..engine.harmed_until.len()];
+        let outputs = &mut self.outputs[..count(engine.harmed_until.len())];
         let mut place = at & (engine.granule - 1);
         for y in &mut *outputs {
             *y = engine.shares[place];
             place += engine.granule;
         }
-        engine.work += engine.head.step::<L>(at, slot, &engine.histories, outputs);
+        engine.work += engine.head.step::<L, ONE>(at, slot, histories, outputs);
         if faults {
             engine.find_faults(outputs);
         }
