@@ -422,6 +422,43 @@ fn a_matrix_without_outputs_only_listens() {
 }
 
 #[test]
+fn one_channel_may_go_no_way_or_two() {
+    let mut noise = Noise(9);
+    let irs = [noise.response::<f32>(500), noise.response::<f32>(700)];
+    let x = noise.samples::<f32>(2000);
+    let route = |ir| Route {
+        input: 0,
+        output: 0,
+        ir,
+    };
+    for plan in [uniform(64), levels(64, 8), cut(Partition::Direct)] {
+        for routes in [vec![], vec![route(1)], vec![route(0), route(1)]] {
+            let mut want = vec![0.0; x.len()];
+            for route in &routes {
+                let share = exact(&x, &irs[route.ir]);
+                want.iter_mut().zip(share).for_each(|(w, s)| *w += s);
+            }
+            let routing = Routing::Custom { outputs: 1, routes };
+            let plan = plan.with_capacity(700);
+            let mut blocks = MatrixConvolver::new(&plan, 1, &irs, &routing).unwrap();
+            let mut frames = blocks.clone();
+            let most = bound(&x, &irs[0]) + bound(&x, &irs[1]);
+            let mut y = [vec![0.0; x.len()]];
+            blocks.process(&[&x], &mut y);
+            for (n, x) in x.chunks(1).enumerate() {
+                let mut frame = [[0.0]];
+                match n % 5 {
+                    0 => frames.process(&[x], &mut frame),
+                    _ => frames.process_interleaved(x, &mut frame[0]),
+                }
+                assert_eq!(frame[0][0].to_bits(), y[0][n].to_bits(), "frame {n}");
+                assert!((f64::from(y[0][n]) - want[n]).abs() <= most, "frame {n}");
+            }
+        }
+    }
+}
+
+#[test]
 fn one_shot_and_stream_are_the_same_convolution() {
     let mut noise = Noise(8);
     for (n, m) in LENGTHS {
