@@ -77,6 +77,9 @@ const SCALE: i64 = 1 << 16;
 /// Fewer frames of input are not worth being fetched.
 const FAR: usize = 16;
 
+/// So many outputs ahead it is fetched what levels have made.
+const AHEAD: usize = 2;
+
 /// At multiples of so many frames at the latest the head takes over a new set.
 const HEAD_STEP: usize = 64;
 
@@ -283,15 +286,22 @@ impl<T: Sample> Engine<T> {
     fn step_between(&mut self, inputs: &[T], outputs: &mut [T]) {
         (self.step)(self, inputs, outputs);
         let until = self.position + 1;
-        if until.is_multiple_of(direct::GROUP) {
-            let histories = self.histories.iter_mut();
-            histories.for_each(|history| history.advance(until));
-            self.spread(until);
-            self.advance(1);
-        } else {
-            self.position = until;
-            self.head.go_on(until);
+        match until.is_multiple_of(direct::GROUP) {
+            true => self.end_group(until),
+            false => {
+                self.position = until;
+                self.head.go_on(until);
+            }
         }
+    }
+
+    /// A group of outputs ends with a single frame: what has waited for that.
+    #[inline(never)]
+    fn end_group(&mut self, until: usize) {
+        let histories = self.histories.iter_mut();
+        histories.for_each(|history| history.advance(until));
+        self.spread(until);
+        self.advance(1);
     }
 
     /// After a single frame of which some input was not finite, now or before: marks the outputs that it
@@ -389,7 +399,14 @@ impl<T: Sample> Engine<T> {
             self.set_rate();
         }
         let shares = self.shares.chunks_exact_mut(self.granule);
+        let outputs = self.harmed_until.len();
         for (output, share) in shares.enumerate() {
+            // What others play has been pushed far away.
+            if output + AHEAD < outputs {
+                let fetch =
+                    |level: &Level<T>| level.fetch(output + AHEAD, self.position, self.granule);
+                self.levels.iter().for_each(fetch);
+            }
             // Not even one level is copied: with a positive zero below, no zero of a share is negative.
             share.fill(T::zero());
             for level in &self.levels {

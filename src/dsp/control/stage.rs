@@ -149,7 +149,9 @@ impl<T: Sample> Stage<T> {
         self.give_back(engine);
     }
 
-    /// Convolves frames of input.
+    /// Convolves frames of input. Of its own, so that callers without a stage stay small: one frame at a
+    /// time they would feel it.
+    #[inline(never)]
     pub fn process(
         &mut self,
         engine: &mut Engine<T>,

@@ -14,7 +14,7 @@ use crate::dsp::fft::Transform;
 use crate::dsp::history::History;
 use crate::dsp::product::Path;
 use crate::dsp::scheme::{LevelShape, Pace};
-use crate::kernel::{Buffer, Cpu};
+use crate::kernel::{self, Buffer, Cpu};
 use crate::signal::Sample;
 
 /// One level of all channels.
@@ -155,6 +155,16 @@ impl<T: Sample> Level<T> {
         self.set = shelf.take();
         self.tasks = self.share(shelf).agenda.len();
         (self.next, self.piece) = (self.tasks, 0);
+    }
+
+    /// Has so many frames of an output fetched that are to be added soon.
+    #[inline]
+    pub fn fetch(&self, output: usize, at: usize, frames: usize) {
+        let within = at & (self.transform.block() - 1);
+        let block = &self.outputs[output].voice.playing;
+        if block.sounds {
+            kernel::prefetch(&block.samples[within..within + frames]);
+        }
     }
 
     /// Adds this level's share of the frames from position `at` on.
