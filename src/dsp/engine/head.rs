@@ -156,6 +156,7 @@ impl<T: Sample> Head<T> {
     /// The same for a single frame where it [is steady](Self::is_steady).
     #[inline]
     pub fn go_on(&mut self, until: usize) {
+        debug_assert!(self.leaving.is_none(), "in a fade nothing is steady");
         self.until = until;
     }
 

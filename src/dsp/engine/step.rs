@@ -18,7 +18,7 @@ pub(crate) fn step<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mu
     run::<T, false>(engine, inputs, outputs);
 }
 
-/// The same where there is [one way](Engine::has_one_way).
+/// The same where one input takes one way to one output.
 pub(crate) fn step_one<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
     run::<T, true>(engine, inputs, outputs);
 }
