@@ -135,6 +135,39 @@ fn silence_costs_next_to_nothing() {
     assert!(silence * 50 < sound, "{silence} of {sound}");
 }
 
+/// Hosts of plugins set the CPU so.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn silence_is_silence_where_subnormal_numbers_count_as_zero() {
+    const TO_ZERO: u32 = 1 << 15 | 1 << 6;
+    /// Sets these bits of the SSE control register, for this thread.
+    fn set(bits: u32) {
+        let mut word = 0u32;
+        // SAFETY: the exceptions' masks stay, and nothing here computes with subnormal numbers.
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut word, options(nostack));
+            word |= bits;
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const word, options(nostack, readonly));
+        }
+    }
+    let work = |bits: u32, block: usize| {
+        let silence = move || {
+            let mut convolver = Convolver::new(&response::<f32>(24_000)).unwrap();
+            set(bits);
+            for _ in 0..20_000 / block {
+                convolver.process_in_place(&mut vec![0.0; block]);
+                // Frame by frame it takes another way between two buffers.
+                convolver.process(&vec![0.0; block], &mut vec![0.0; block]);
+            }
+            convolver.counted_work()
+        };
+        std::thread::spawn(silence).join().unwrap()
+    };
+    for block in [1, 64] {
+        assert_eq!(work(TO_ZERO, block), work(0, block), "blocks of {block}");
+    }
+}
+
 #[test]
 fn the_empty_part_of_a_response_costs_nothing() {
     let mut sparse = vec![0.0f32; 96_000];
