@@ -423,9 +423,16 @@ fn a_matrix_without_outputs_only_listens() {
 
 #[test]
 fn one_channel_may_go_no_way_or_two() {
+    for cpu in Cpu::available() {
+        one_channel_goes_no_way_or_two::<f32>(cpu);
+        one_channel_goes_no_way_or_two::<f64>(cpu);
+    }
+}
+
+fn one_channel_goes_no_way_or_two<T: Sample>(cpu: Cpu) {
     let mut noise = Noise(9);
-    let irs = [noise.response::<f32>(500), noise.response::<f32>(700)];
-    let x = noise.samples::<f32>(2000);
+    let irs = [noise.response::<T>(500), noise.response::<T>(700)];
+    let x = noise.samples::<T>(2000);
     let route = |ir| Route {
         input: 0,
         output: 0,
@@ -439,20 +446,21 @@ fn one_channel_may_go_no_way_or_two() {
                 want.iter_mut().zip(share).for_each(|(w, s)| *w += s);
             }
             let routing = Routing::Custom { outputs: 1, routes };
-            let plan = plan.with_capacity(700);
+            let plan = plan.with_capacity(700).with_cpu(cpu);
             let mut blocks = MatrixConvolver::new(&plan, 1, &irs, &routing).unwrap();
             let mut frames = blocks.clone();
             let most = bound(&x, &irs[0]) + bound(&x, &irs[1]);
-            let mut y = [vec![0.0; x.len()]];
+            let mut y = [vec![T::zero(); x.len()]];
             blocks.process(&[&x], &mut y);
             for (n, x) in x.chunks(1).enumerate() {
-                let mut frame = [[0.0]];
+                let mut frame = [[T::zero()]];
                 match n % 5 {
                     0 => frames.process(&[x], &mut frame),
                     _ => frames.process_interleaved(x, &mut frame[0]),
                 }
-                assert_eq!(frame[0][0].to_bits(), y[0][n].to_bits(), "frame {n}");
-                assert!((f64::from(y[0][n]) - want[n]).abs() <= most, "frame {n}");
+                let bits = [frame[0][0], y[0][n]].map(|y| y.wide().to_bits());
+                assert_eq!(bits[0], bits[1], "{cpu}, frame {n}");
+                assert!((y[0][n].wide() - want[n]).abs() <= most, "{cpu}, frame {n}");
             }
         }
     }

@@ -34,7 +34,7 @@ pub(crate) struct Compiled<T: Sample> {
     pub fir: Fir<T>,
     /// See [`engine::step()`].
     pub step: Step<T>,
-    /// See [`engine::step_one()`].
+    /// The same for one way from one input to one output.
     pub step_one: Step<T>,
     /// See [`Sample::magnitudes`].
     pub magnitudes: fn(Cpu, &[T]) -> (T, T),
@@ -51,8 +51,8 @@ impl<T: Sample> Compiled<T> {
             inverse: Transform::run_inverse,
             collect: Transform::run_collect,
             fir: direct::fir,
-            step: engine::step,
-            step_one: engine::step_one,
+            step: engine::step::<T, false>,
+            step_one: engine::step::<T, true>,
             magnitudes: look::magnitudes,
             look: look::look,
             add: mix::add,

@@ -24,7 +24,7 @@ use head::{Head, Inputs};
 use level::Level;
 use responses::Responses;
 use shelf::Shelf;
-pub(crate) use step::{step, step_one};
+pub(crate) use step::step;
 
 /// What every face of the convolver drives. A caller's block is cut into segments that do not
 /// cross the grid of the smallest level; for each segment all inputs are written, then all
@@ -77,7 +77,7 @@ const SCALE: i64 = 1 << 16;
 /// Fewer frames of input are not worth being fetched.
 const FAR: usize = 16;
 
-/// So many outputs ahead it is fetched what levels have made.
+/// What levels have made is fetched so many outputs before it is mixed.
 const AHEAD: usize = 2;
 
 /// At multiples of so many frames at the latest the head takes over a new set.
@@ -398,8 +398,8 @@ impl<T: Sample> Engine<T> {
         if !self.shelf.is_settled() || self.rate_is_raised {
             self.set_rate();
         }
+        let outputs = self.outputs();
         let shares = self.shares.chunks_exact_mut(self.granule);
-        let outputs = self.harmed_until.len();
         for (output, share) in shares.enumerate() {
             // What others play has been pushed far away.
             if output + AHEAD < outputs {

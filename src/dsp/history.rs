@@ -55,7 +55,7 @@ impl<T: Sample> History<T> {
     pub fn new(cpu: Cpu, lookback: usize, blocks: usize, granule: usize, latency: usize) -> Self {
         let mirror = lookback.next_multiple_of(granule);
         let ring = mirror.max(blocks).next_power_of_two();
-        Self {
+        let mut history = Self {
             cpu,
             compiled: Compiled::table(),
             buffer: Buffer::zeros(mirror + ring),
@@ -63,13 +63,15 @@ impl<T: Sample> History<T> {
             granule,
             peak: T::zero(),
             peaks: [T::zero(); PEAKS],
-            floor: least(),
-            ordinary: T::min_positive_value(),
+            floor: T::zero(),
+            ordinary: T::zero(),
             highest_floor: T::min_positive_value().powf(T::of(0.4)),
             sound_end: 0,
             faults: vec![false; (latency + granule).next_power_of_two()],
             faults_end: 0,
-        }
+        };
+        history.set_floor(least());
+        history
     }
 
     fn ring(&self) -> usize {
@@ -205,7 +207,7 @@ impl<T: Sample> History<T> {
         self.faults[place] = fault;
         if fault {
             self.faults_end = at + 1;
-            self.ordinary = T::infinity();
+            self.set_floor(self.floor);
         }
     }
 

@@ -13,17 +13,12 @@ struct Step<'a, T: Sample, const ONE: bool> {
 }
 
 /// Takes the inputs and makes the outputs of the frame at the engine's position, where its head is
-/// steady.
-pub(crate) fn step<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
-    run::<T, false>(engine, inputs, outputs);
-}
-
-/// The same where one input takes one way to one output.
-pub(crate) fn step_one<T: Sample>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
-    run::<T, true>(engine, inputs, outputs);
-}
-
-fn run<T: Sample, const ONE: bool>(engine: &mut Engine<T>, inputs: &[T], outputs: &mut [T]) {
+/// steady; where `ONE` input takes one way to one output, or any number of each.
+pub(crate) fn step<T: Sample, const ONE: bool>(
+    engine: &mut Engine<T>,
+    inputs: &[T],
+    outputs: &mut [T],
+) {
     let body = Step::<T, ONE> {
         engine,
         inputs,

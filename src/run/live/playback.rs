@@ -447,7 +447,8 @@ mod tests {
     /// Frames that are missed by an output that shares one cycle with its input, if their order is
     /// this one until sound has passed for a while, and that one from then on.
     fn missed(period: usize, first: Order, then: Order) -> u64 {
-        let rate = 48_000.0;
+        let rate = SampleRate::new(48_000).unwrap();
+        let hz = f64::from(rate.hz());
         let stats = Arc::new(Stats::new(1, 1));
         let (mut ring, out_of_ring) = HeapRb::new(48_000).split();
         let (mut stamps, out_of_stamps) = HeapRb::new(64).split();
@@ -455,24 +456,24 @@ mod tests {
             ring: out_of_ring,
             stamps: out_of_stamps,
             stats: stats.clone(),
-            engine: Engine::Probe(Probe::new(1, 1, SampleRate::new(48_000).unwrap(), 1).0),
+            engine: Engine::Probe(Probe::new(1, 1, rate, 1).0),
             follow: None,
             guard: None,
-            tape: Recorder::new().tape(SampleRate::new(48_000).unwrap(), 1),
-            reserve: Reserve::new(rate, None, true),
+            tape: Recorder::new().tape(rate, 1),
+            reserve: Reserve::new(hz, None, true),
             inputs: 1,
             outputs: 1,
             channels: 1,
             speakers: vec![vec![0]],
-            input_rate: rate,
-            output_rate: rate,
+            input_rate: hz,
+            output_rate: hz,
         });
         let (half, mut out) = (vec![0.0; period / 2], vec![0.0; period]);
         let (mut total, mut passed) = (0, 0);
-        for cycle in 0.. {
+        for cycle in 0..1000 {
             let order = if passed < 50 { first } else { then };
             let moment = Moment {
-                at: Duration::from_secs_f64(cycle as f64 * period as f64 / rate),
+                at: Duration::from_secs_f64((cycle * period) as f64 / hz),
                 delay: Duration::ZERO,
             };
             let mut call = |here| {
@@ -493,13 +494,11 @@ mod tests {
                 total,
             });
             assert!(told.is_ok());
-            stats.input.called(moment, period, rate);
+            stats.input.called(moment, period, hz);
             call(Order::Behind);
             passed += usize::from(stats.running.load(Relaxed));
-            if passed == 100 {
-                break;
-            }
         }
+        assert!(passed > 100, "sound never begins");
         stats.starved_frames.load(Relaxed)
     }
 
