@@ -9,11 +9,11 @@ pub struct Complex<L> {
     pub im: L,
 }
 
-/// A root of unity c + i s.
+/// A root of unity c + i s: each part for the real and for the imaginary part of a product.
 #[derive(Clone, Copy)]
 pub struct Root<L> {
-    pub c: L,
-    pub s: L,
+    pub c: [L; 2],
+    pub s: [L; 2],
 }
 
 impl<L: Lane> Complex<L> {
@@ -87,8 +87,8 @@ impl<L: Lane> Complex<L> {
     #[inline(always)]
     fn turn_back(self, r: Root<L>) -> Self {
         Self {
-            re: self.im.mul_add(r.s, self.re.mul(r.c)),
-            im: self.re.neg_mul_add(r.s, self.im.mul(r.c)),
+            re: self.im.mul_add(r.s[0], self.re.mul(r.c[0])),
+            im: self.re.neg_mul_add(r.s[1], self.im.mul(r.c[1])),
         }
     }
 }
@@ -97,7 +97,10 @@ impl<L: Lane> Root<L> {
     #[inline(always)]
     pub fn none() -> Self {
         let zero = L::splat(L::T::default());
-        Self { c: zero, s: zero }
+        Self {
+            c: [zero; 2],
+            s: [zero; 2],
+        }
     }
 }
 
@@ -120,8 +123,8 @@ impl<L: Lane> Point<L> for Complex<L> {
     #[inline(always)]
     fn turn(self, r: Root<L>) -> Complex<L> {
         Complex {
-            re: self.im.neg_mul_add(r.s, self.re.mul(r.c)),
-            im: self.re.mul_add(r.s, self.im.mul(r.c)),
+            re: self.im.neg_mul_add(r.s[0], self.re.mul(r.c[0])),
+            im: self.re.mul_add(r.s[1], self.im.mul(r.c[1])),
         }
     }
 }
@@ -142,8 +145,8 @@ impl<L: Lane> Point<L> for Real<L> {
     #[inline(always)]
     fn turn(self, r: Root<L>) -> Complex<L> {
         Complex {
-            re: self.0.mul(r.c),
-            im: self.0.mul(r.s),
+            re: self.0.mul(r.c[0]),
+            im: self.0.mul(r.s[1]),
         }
     }
 }

@@ -35,11 +35,17 @@ impl Piece {
 #[inline(always)]
 fn splat_roots<L: Lane, const K: usize>(table: &[L::T]) -> [Root<L>; K] {
     let table = &kernel::reread(table)[..2 * K];
+    // Used once, a constant is an operand in memory; used twice, it would be read ahead.
+    let again = match L::REGISTERS >= 32 {
+        true => &kernel::reread(table)[..2 * K],
+        false => table,
+    };
     let mut roots = [Root::none(); K];
     for j in 0..K {
+        let (c, s) = (2 * j, 2 * j + 1);
         roots[j] = Root {
-            c: L::splat(table[2 * j]),
-            s: L::splat(table[2 * j + 1]),
+            c: [L::splat(table[c]), L::splat(again[c])],
+            s: [L::splat(table[s]), L::splat(again[s])],
         };
     }
     roots
@@ -54,8 +60,8 @@ fn load_roots<L: Lane, const K: usize>(
     let mut roots = [Root::none(); K];
     for j in 0..K {
         roots[j] = Root {
-            c: table.get(row, first + 2 * j),
-            s: table.get(row, first + 2 * j + 1),
+            c: [table.get(row, first + 2 * j); 2],
+            s: [table.get(row, first + 2 * j + 1); 2],
         };
     }
     roots
