@@ -741,6 +741,10 @@ fn a_plan_covers_every_tap_within_the_latency_that_was_accepted() {
             covered = until;
         }
         assert!(covered >= frames, "{line}: {covered} taps");
+        if let Some(half) = plan["square"].as_u64() {
+            assert_eq!(half, number(&plan["head"]), "{line}");
+            assert_eq!(2 * half, number(&plan["levels"][0]["block"]), "{line}");
+        }
         assert!(plan["ns_per_frame"].as_f64().unwrap() > 0.0 && number(&plan["bytes"]) > 0);
     }
     let table = room.faltung("plan synth:hall").ok();

@@ -398,6 +398,7 @@ contract!(automatic_for_swaps, cut(Partition::Auto).for_swaps());
 contract!(direct, cut(Partition::Direct));
 contract!(uniform_16, uniform(16));
 contract!(uniform_64, uniform(64));
+contract!(uniform_128, uniform(128));
 contract!(uniform_512, uniform(512));
 contract!(uniform_8192, uniform(8192));
 contract!(levels_16_16_times, levels(16, 16));

@@ -50,8 +50,9 @@ pub(super) struct Args {
 }
 
 const EXAMPLES: &str = "\
-The parts: the head is convolved in the time domain, so that nothing waits; each level holds
-partitions of one size as spectra. A level that is spread answers to what came at least one of its
+The parts: the head is convolved in the time domain, so that nothing waits; where there is a
+square, what the first half of the smallest block is to the second is made of spectra in between;
+each level holds partitions of one size as spectra. A level that is spread answers to what came at least one of its
 blocks before the block it makes, so that its work has a whole block's time; what is later is the
 level's before it, so their taps overlap. Where responses may be exchanged (--swaps, always with
 `faltung live`) each tap has one level for good, which costs more. The plan is the one with the
@@ -128,6 +129,7 @@ fn to_json(ir: &ImpulseResponse, routing: &Routing, outline: &Outline) -> serde_
         "routing": routing.to_string(),
         "latency": outline.latency(),
         "head": outline.head(),
+        "square": outline.square(),
         "levels": outline.levels().map(level).collect::<Vec<_>>(),
         "ns_per_frame": outline.ns_per_frame(),
         "bytes": outline.bytes(),

@@ -15,6 +15,7 @@ use crate::signal::{self, Sample};
 
 type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], &mut [T], usize);
 type Fir<T> = fn(Cpu, &[T], Past<'_, T>, Option<&[T]>, &mut [T], &mut Begun<T>);
+type Square<T> = fn(&Transform<T>, &[T], &[T], &mut [T]);
 type Look<T> = fn(Cpu, &[T], Option<&mut [T]>, T, &mut [T; PEAKS]) -> bool;
 type Add<T> = fn(Cpu, &[T], &mut [T]);
 type Collect<T> = fn(&Transform<T>, Range<usize>, Bins<'_, T>, &mut [T]);
@@ -30,6 +31,8 @@ pub(crate) struct Compiled<T: Sample> {
     pub inverse: Inverse<T>,
     /// See [`Transform::collect`].
     pub collect: Collect<T>,
+    /// See [`Transform::square`].
+    pub square: Square<T>,
     /// See [`direct::fir`].
     pub fir: Fir<T>,
     /// See [`engine::step()`].
@@ -50,6 +53,7 @@ impl<T: Sample> Compiled<T> {
             forward: Transform::run_forward,
             inverse: Transform::run_inverse,
             collect: Transform::run_collect,
+            square: Transform::run_square,
             fir: direct::fir,
             step: engine::step::<T, false>,
             step_one: engine::step::<T, true>,

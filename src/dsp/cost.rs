@@ -1,6 +1,7 @@
 //! What work costs: measured nanoseconds, and the cheapest layout by them.
 
 use super::error::BuildError;
+use super::fft::Transform;
 use super::routing::Routing;
 use super::scheme::{Layout, LevelShape, Levels, Pace, Scheme, Shares};
 use crate::kernel::Cpu;
@@ -44,6 +45,8 @@ impl Counts {
 struct Table {
     /// One tap of the head, for one frame.
     tap: f64,
+    /// The square of a layout that has one, for one frame of its block.
+    square: f64,
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
     transforms: (f64, f64, f64),
@@ -56,16 +59,19 @@ fn table(lanes_f32: usize) -> Table {
     match lanes_f32 {
         16.. => Table {
             tap: 0.0168,
+            square: 1.0,
             transforms: (1.19, 0.77, 0.21),
             products: [0.055, 0.076, 0.18, 0.50],
         },
         8.. => Table {
             tap: 0.0215,
+            square: f64::INFINITY,
             transforms: (1.55, 1.0, 0.33),
             products: [0.065, 0.10, 0.20, 0.50],
         },
         _ => Table {
             tap: 0.09,
+            square: f64::INFINITY,
             transforms: (4.0, 3.0, 0.4),
             products: [0.30, 0.32, 0.35, 0.55],
         },
@@ -102,15 +108,15 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
     let table = table(cpu.lanes::<f32>());
     let width = size_of::<T>() as f64 / 4.0;
     let (ends, routes) = (counts.ends(), counts.routes as f64);
-    let taps = match layout.head {
-        0 => 0.0,
-        // What the time domain answers to may grow through the block.
-        _ => (layout.head_reach(0) + layout.head_reach(layout.granule() - 1)) as f64 / 2.0,
-    };
+    let taps = layout.mean_head();
     let spread = layout.levels.iter().any(|level| level.pace == Pace::Spread);
     let segments = (CALL as f64 / layout.granule() as f64).max(1.0);
     let fixed = FRAME * segments + if spread { PIECES } else { 0.0 };
     let mut sum = routes * table.tap * width * taps + fixed * ends;
+    if layout.square.is_some() {
+        // One in two blocks.
+        sum += routes * table.square * width / 2.0;
+    }
     for (level, price) in layout
         .levels
         .iter()
@@ -205,7 +211,7 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
             + l.block * (2 + 2 * desks + (2 + aside) * outputs)
     };
     let samples = layout.levels.iter().map(level).sum::<usize>()
-        + routes * layout.head
+        + routes * (layout.head + 2 * layout.square.unwrap_or(0))
         + inputs * (layout.head + 4 * largest);
     samples * size_of::<T>()
 }
@@ -227,7 +233,9 @@ pub(crate) fn cheapest<T: Sample>(
     shares: Shares,
 ) -> Layout {
     let mut best: Option<(f64, Layout)> = None;
+    let square = Transform::<T>::square_block(cpu);
     let mut consider = |layout: Layout| {
+        let layout = layout.with_square(square);
         let cost = per_frame::<T>(cpu, &layout, counts);
         let even = || unevenness::<T>(cpu, &layout, counts, cost) <= UNEVENNESS;
         if best.as_ref().is_none_or(|(least, _)| cost < *least) && even() {

@@ -41,6 +41,8 @@ pub(crate) struct Engine<T: Sample> {
     latency: usize,
     /// Frames of the smallest level's block; a power of two, as all blocks are.
     granule: usize,
+    /// Frames between two positions at which something is made in one go: the granule, or half of it.
+    stride: usize,
     /// Frames since the last reset.
     position: usize,
     /// Position behind the last frame that was input and not tail, if there was any.
@@ -119,6 +121,7 @@ impl<T: Sample> Engine<T> {
             step,
             latency: layout.latency,
             granule,
+            stride: layout.stride(),
             position: 0,
             input_end: None,
             histories: vec![history; inputs],
@@ -320,8 +323,8 @@ impl<T: Sample> Engine<T> {
     fn segment(&mut self) -> usize {
         // While a set is to take over, the head's step is small, that it may be heard soon.
         let grid = match self.shelf.is_settled() {
-            true => self.granule,
-            false => self.granule.min(HEAD_STEP),
+            true => self.stride,
+            false => self.stride.min(HEAD_STEP),
         };
         let within = self.position & (grid - 1);
         if within == 0 {
@@ -378,8 +381,26 @@ impl<T: Sample> Engine<T> {
     fn advance(&mut self, frames: usize) {
         self.position += frames;
         self.head.advance(self.position, frames);
-        if self.position & (self.granule - 1) == 0 {
-            self.turn();
+        if self.position & (self.stride - 1) == 0 {
+            match self.position & (self.granule - 1) {
+                0 => self.turn(),
+                half => self.square(half),
+            }
+        }
+    }
+
+    /// Half a granule is done.
+    #[inline(never)]
+    fn square(&mut self, half: usize) {
+        let inputs = Inputs {
+            at: self.position,
+            histories: &self.histories,
+            shelf: &self.shelf,
+            fade: &self.fade,
+        };
+        let shares = self.shares.chunks_exact_mut(self.granule);
+        for (output, share) in shares.enumerate() {
+            self.work += self.head.square(&inputs, output, &mut share[half..]);
         }
     }
 

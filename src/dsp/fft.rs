@@ -22,6 +22,7 @@
 pub(crate) mod butterfly;
 mod pass;
 mod roots;
+mod square;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -267,6 +268,33 @@ impl<T: Sample> Transform<T> {
         kernel::run(self.cpu, body);
     }
 
+    /// The block whose [square](Self::square) costs less than the time domain would, if there is one on
+    /// this CPU: of two tiles, where they fit its registers.
+    pub fn square_block(cpu: Cpu) -> Option<usize> {
+        let fits = cpu.lanes::<T>() * size_of::<T>() >= 64;
+        fits.then_some(square::TILES * TILE * cpu.lanes::<T>())
+    }
+
+    /// Adds to `out` what `block` is to the block behind it, through one window of a response, whose
+    /// spectrum is given; for blocks of the [one size](Self::square_block).
+    pub fn square(&self, block: &[T], spectrum: &[T], out: &mut [T]) {
+        (self.compiled.square)(self, block, spectrum, out);
+    }
+
+    pub(super) fn run_square(&self, block: &[T], spectrum: &[T], out: &mut [T]) {
+        assert!(
+            self.tiles() == square::TILES && block.len() == self.block,
+            "a block of another size"
+        );
+        let body = square::Square {
+            transform: self,
+            block,
+            spectrum,
+            out,
+        };
+        kernel::run(self.cpu, body);
+    }
+
     /// Makes some tiles of a spectrum and writes them to `bins`, instead of transforming them back.
     pub fn collect<'a>(&self, tiles: Range<usize>, from: impl Into<Bins<'a, T>>, bins: &mut [T]) {
         (self.compiled.collect)(self, tiles, from.into(), bins);
@@ -334,6 +362,12 @@ impl<T: Sample> Transform<T> {
         } else {
             cost
         }
+    }
+
+    /// How much work a square is.
+    pub fn square_cost(&self) -> u32 {
+        let width = size_of::<T>() as u32 / 4;
+        width * self.block as u32 * 2
     }
 
     /// How much work a step of `inverse` is, without the products.

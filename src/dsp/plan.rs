@@ -143,7 +143,7 @@ impl Plan {
                 most: Self::MAX_BLOCK,
             })
         };
-        Ok(match self.partition {
+        let layout = match self.partition {
             Partition::Auto => {
                 cost::cheapest::<T>(self.cpu, self.capacity, latency, counts, self.shares)
             }
@@ -161,7 +161,8 @@ impl Plan {
                     self.shares,
                 )
             }
-        })
+        };
+        Ok(layout.with_square(Transform::<T>::square_block(self.cpu)))
     }
 
     /// Cuts and transforms a response of 1 to `capacity` taps.
@@ -281,6 +282,12 @@ impl Outline {
         self.layout.head - self.layout.latency.min(self.layout.head)
     }
 
+    /// Half a block of the first level, if what each block's first half is to its second is made in one
+    /// go between them, instead of in the time domain.
+    pub fn square(&self) -> Option<usize> {
+        self.layout.square
+    }
+
     /// For each level the frames of a block, the first tap that it answers to, and the number of
     /// partitions. Levels overlap, but in a plan [for swaps](Plan::for_swaps): a tap is answered to by
     /// the one or the other, by where the frame that it makes lies in the larger block.
@@ -315,6 +322,12 @@ impl fmt::Display for Outline {
                 f,
                 "head          -         0  {:>10}  every frame",
                 self.head()
+            )?;
+        }
+        if let Some(half) = self.square() {
+            writeln!(
+                f,
+                "square    {half:>5}         1           1  when half a block of level 1 is full"
             )?;
         }
         for (index, (level, (_, from, _))) in
@@ -362,6 +375,8 @@ pub struct Prepared<T: Sample = f32> {
     frames: usize,
     /// Taps of the time domain with the latency's zeros, as [`direct::arrange`] has them.
     pub(super) head: Arc<[T]>,
+    /// The spectrum of the window for the square, if there is one with taps that are not all zero.
+    pub(super) square: Option<Arc<Spectra<T>>>,
     /// The response's share in each level.
     pub(super) levels: Vec<Arc<Partitions<T>>>,
 }
@@ -380,6 +395,7 @@ pub(crate) struct Workbench<T: Sample> {
     pub layout: Layout,
     /// One for each level.
     pub transforms: Vec<Arc<Transform<T>>>,
+    pub square: Option<Transform<T>>,
 }
 
 impl<T: Sample> Workbench<T> {
@@ -389,6 +405,7 @@ impl<T: Sample> Workbench<T> {
         Self {
             cpu,
             transforms: blocks.map(transform).collect(),
+            square: layout.square.map(|half| Transform::new(half, cpu)),
             layout,
         }
     }
@@ -416,6 +433,16 @@ impl<T: Sample> Workbench<T> {
         let latency = std::iter::repeat_n(T::zero(), self.layout.latency);
         let delayed: Vec<T> = latency.chain(ir.iter().map(tap)).collect();
         let until = |delay: usize| delay.min(delayed.len());
+        // As of a level's first partition.
+        let square = self.square.as_ref().and_then(|transform| {
+            let window = &delayed[..until(2 * transform.block())];
+            let sounds = window.iter().skip(1).any(|&tap| tap != T::zero());
+            sounds.then(|| {
+                let mut spectrum = Spectra::new(transform.block(), 1);
+                transform.response(window, spectrum.samples_mut(), 0);
+                Arc::new(spectrum)
+            })
+        });
         let levels = self.layout.levels.iter().zip(&self.transforms);
         let levels = levels.map(|(level, transform)| {
             let block = level.block;
@@ -448,6 +475,7 @@ impl<T: Sample> Workbench<T> {
             bench: self.clone(),
             frames: ir.len(),
             head: direct::arrange(&delayed[..until(self.layout.head)]).into(),
+            square,
             levels: levels.collect(),
         }
     }

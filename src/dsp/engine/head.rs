@@ -13,8 +13,10 @@ use crate::signal::Sample;
 pub(crate) struct Head<T: Sample> {
     cpu: Cpu,
     compiled: &'static Compiled<T>,
-    granule: usize,
+    /// Frames after which it begins anew.
+    stride: usize,
     reach: Reach,
+    square: Option<Square>,
     set: usize,
     /// The set that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
@@ -57,6 +59,13 @@ impl Reach {
     }
 }
 
+/// Half of each granule answers to the other in one go.
+#[derive(Debug, Clone, Copy)]
+struct Square {
+    half: usize,
+    work: u64,
+}
+
 /// What the head looks at, besides itself, when it makes frames from position `at` on.
 pub(crate) struct Inputs<'a, T: Sample> {
     pub at: usize,
@@ -68,7 +77,12 @@ pub(crate) struct Inputs<'a, T: Sample> {
 impl<T: Sample> Head<T> {
     /// Plays the newest set of the shelf, of which it is a user already.
     pub fn new(cpu: Cpu, layout: &Layout, shelf: &Shelf<T>) -> Self {
-        let (set, granule) = (shelf.current(), layout.granule());
+        let (set, stride) = (shelf.current(), layout.stride());
+        let square = shelf.get(set).bench.square.as_ref();
+        let square = square.map(|transform| Square {
+            half: transform.block(),
+            work: u64::from(transform.square_cost()),
+        });
         let routes = &shelf.get(set).routes;
         let ways = routes.iter().flatten().map(|(route, prepared)| Way {
             begun: Begun::new(),
@@ -80,15 +94,16 @@ impl<T: Sample> Head<T> {
         let firsts = counts.scan(0, |first, count| {
             Some(std::mem::replace(first, *first + count))
         });
-        let scratch = || vec![T::zero(); granule];
+        let scratch = || vec![T::zero(); stride];
         Self {
             cpu,
             compiled: Compiled::table(),
-            granule,
+            stride,
             reach: Reach {
                 before: layout.head_reach(0),
-                grows: layout.head_reach(granule - 1) > layout.head_reach(0),
+                grows: layout.head_reach(stride - 1) > layout.head_reach(0),
             },
+            square,
             set,
             leaving: None,
             scratch: [scratch(), scratch()],
@@ -169,9 +184,36 @@ impl<T: Sample> Head<T> {
     /// The work in the first `frames` of a granule, in so many parts of the agendas' units.
     #[inline]
     pub fn work(&self, frames: usize, parts: i64) -> i64 {
-        let sum = self.reach.at(0) + self.reach.at(frames) + 2 * direct::GROUP;
         let routes = if self.sounds { self.ways.len() } else { 0 };
-        (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
+        let work = |frames: usize| {
+            let sum = self.reach.at(0) + self.reach.at(frames) + 2 * direct::GROUP;
+            (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
+        };
+        match self.square {
+            Some(Square { half, work: square }) if frames >= half => {
+                work(half) + work(frames - half) + routes as i64 * square as i64 * parts
+            }
+            _ => work(frames),
+        }
+    }
+
+    /// At half a granule: adds what its first half is to an output's second. Returns the work.
+    pub fn square(&self, inputs: &Inputs<'_, T>, output: usize, y: &mut [T]) -> u64 {
+        let (Some(Square { half, work }), at) = (self.square, inputs.at) else {
+            return 0;
+        };
+        let set = inputs.shelf.get(self.set);
+        let mut done = 0;
+        for (route, prepared) in &set.routes[output] {
+            let history = &inputs.histories[route.input];
+            if let (Some(transform), Some(spectrum)) = (&set.bench.square, &prepared.square)
+                && !history.is_silent_since(at - half)
+            {
+                transform.square(history.block(at, half), spectrum.samples(), y);
+                done += work;
+            }
+        }
+        done
     }
 
     /// Makes an output's frames from position `at` on: the levels' share of them, and what the taps make
@@ -208,7 +250,7 @@ impl<T: Sample> Head<T> {
         let goes_on = self.is_steady(at);
         // Where the group of outputs begins.
         let begin = at - at % direct::GROUP;
-        let reach = self.reach.at(begin & (self.granule - 1));
+        let reach = self.reach.at(begin & (self.stride - 1));
         let routes = inputs.shelf.get(set).routes[output].iter();
         for ((_, prepared), way) in routes.zip(&mut self.ways[self.firsts[output]..]) {
             let (taps, history) = (&prepared.head[..], &inputs.histories[way.input]);

@@ -34,6 +34,15 @@ impl<L: Lane> Complex<L> {
         }
     }
 
+    /// self b
+    #[inline(always)]
+    pub fn mul(self, b: Self) -> Self {
+        Self {
+            re: self.im.neg_mul_add(b.im, self.re.mul(b.re)),
+            im: self.im.mul_add(b.re, self.re.mul(b.im)),
+        }
+    }
+
     #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self {

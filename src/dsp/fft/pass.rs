@@ -33,7 +33,7 @@ impl Piece {
 }
 
 #[inline(always)]
-fn splat_roots<L: Lane, const K: usize>(table: &[L::T]) -> [Root<L>; K] {
+pub fn splat_roots<L: Lane, const K: usize>(table: &[L::T]) -> [Root<L>; K] {
     let table = &kernel::reread(table)[..2 * K];
     // Used once, a constant is an operand in memory; used twice, it would be read ahead.
     let again = match L::REGISTERS >= 32 {
@@ -52,7 +52,7 @@ fn splat_roots<L: Lane, const K: usize>(table: &[L::T]) -> [Root<L>; K] {
 }
 
 #[inline(always)]
-fn load_roots<L: Lane, const K: usize>(
+pub fn load_roots<L: Lane, const K: usize>(
     table: &Rows<'_, L>,
     row: usize,
     first: usize,
@@ -326,14 +326,7 @@ impl<T: Sample> ForwardLeaves<'_, T> {
             x[m] = within(Forward::<L, 3>(load_roots(&rest, m, 0)).of(x[m]));
         }
         for m in 0..M {
-            if L::N == 8 {
-                let [s, q] = load_roots::<L, 2>(&rest, m, 6);
-                let [a, b, c, d] = x[m];
-                let ([a, b], [c, d]) = (Forward([s]).of([a, b]), Forward([q]).of([c, d]));
-                x[m] = [a, b, c, d];
-            } else if L::N == 16 {
-                x[m] = Forward::<L, 3>(load_roots(&rest, m, 6)).of(x[m]);
-            }
+            x[m] = last(x[m], &rest, m);
         }
         for m in 0..M {
             for v in 0..TILE {
@@ -390,15 +383,7 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
         let [mut re, mut im] = RowsMut::<L>::pair(self.work, self.starts, tile, self.leaves, TILE);
         for (leaf, first) in self.first.chunks_exact(6).take(self.leaves).enumerate() {
             let mut y = self.bins.tile::<L>(self.leaf + leaf);
-            if L::N == 8 {
-                let [s, q] = load_roots::<L, 2>(&rest, leaf, 6);
-                let ([a, b], [c, d]) =
-                    (Inverse([s]).of([y[0], y[1]]), Inverse([q]).of([y[2], y[3]]));
-                y = [a, b, c, d];
-            } else if L::N == 16 {
-                y = Inverse::<L, 3>(load_roots(&rest, leaf, 6)).of(y);
-            }
-            y = within(y);
+            y = within(last_back(y, &rest, leaf));
             y = Inverse::<L, 3>(load_roots(&rest, leaf, 0)).of(y);
             y = groups(y);
             y = Inverse::<L, 3>(splat_roots(first)).of(y);
@@ -414,19 +399,55 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
 
 /// The first pass of a leaf.
 #[inline(always)]
-fn split<L: Lane>(x: [impl Point<L>; TILE], roots: &[L::T]) -> [Complex<L>; TILE] {
+pub fn split<L: Lane>(x: [impl Point<L>; TILE], roots: &[L::T]) -> [Complex<L>; TILE] {
     Forward::<L, 3>(splat_roots(roots)).of(x)
 }
 
+/// The last pass of a leaf, if there are lanes enough for a third.
 #[inline(always)]
-fn groups<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
+pub fn last<L: Lane>(
+    [a, b, c, d]: [Complex<L>; TILE],
+    rest: &Rows<'_, L>,
+    leaf: usize,
+) -> [Complex<L>; TILE] {
+    if L::N == 8 {
+        let [s, q] = load_roots::<L, 2>(rest, leaf, 6);
+        let ([a, b], [c, d]) = (Forward([s]).of([a, b]), Forward([q]).of([c, d]));
+        [a, b, c, d]
+    } else if L::N == 16 {
+        Forward::<L, 3>(load_roots(rest, leaf, 6)).of([a, b, c, d])
+    } else {
+        [a, b, c, d]
+    }
+}
+
+/// And back.
+#[inline(always)]
+pub fn last_back<L: Lane>(
+    [a, b, c, d]: [Complex<L>; TILE],
+    rest: &Rows<'_, L>,
+    leaf: usize,
+) -> [Complex<L>; TILE] {
+    if L::N == 8 {
+        let [s, q] = load_roots::<L, 2>(rest, leaf, 6);
+        let ([a, b], [c, d]) = (Inverse([s]).of([a, b]), Inverse([q]).of([c, d]));
+        [a, b, c, d]
+    } else if L::N == 16 {
+        Inverse::<L, 3>(load_roots(rest, leaf, 6)).of([a, b, c, d])
+    } else {
+        [a, b, c, d]
+    }
+}
+
+#[inline(always)]
+pub fn groups<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
     let re = L::groups([a.re, b.re, c.re, d.re]);
     let im = L::groups([a.im, b.im, c.im, d.im]);
     zip(re, im)
 }
 
 #[inline(always)]
-fn within<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
+pub fn within<L: Lane>([a, b, c, d]: [Complex<L>; TILE]) -> [Complex<L>; TILE] {
     let re = L::within([a.re, b.re, c.re, d.re]);
     let im = L::within([a.im, b.im, c.im, d.im]);
     zip(re, im)

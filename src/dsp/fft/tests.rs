@@ -211,6 +211,43 @@ fn products_convolve_f64() {
     products_convolve::<f64>(-300.0);
 }
 
+fn a_square_is_one_block_to_the_next<T: Sample>(limit: f64) {
+    for cpu in Cpu::available() {
+        let block = square::TILES * TILE * cpu.lanes::<T>();
+        let transform = Transform::<T>::new(block, cpu);
+        // The window ends with the response.
+        for taps in [2 * block, block + 3, 2] {
+            let mut random = Random(taps as u64);
+            let x = random.samples::<T>(block);
+            let mut window = random.samples::<T>(taps);
+            let mut spectrum = Spectra::new(block, 1);
+            transform.response(&window, spectrum.samples_mut(), 0);
+            window.resize(2 * block, T::zero());
+            let before = random.samples::<T>(block);
+            let mut out = before.clone();
+            transform.square(&x, spectrum.samples(), &mut out);
+            let (mut error, mut power) = (0.0, 0.0);
+            for (at, y) in out.iter().enumerate() {
+                let expected = before[at].wide() + valid(&x, &window, at);
+                error += (y.wide() - expected).powi(2);
+                power += expected * expected;
+            }
+            let error = db(error, power);
+            assert!(error < limit, "{taps} taps, {cpu:?}: {error:.1} dB");
+        }
+    }
+}
+
+#[test]
+fn a_square_is_one_block_to_the_next_f32() {
+    a_square_is_one_block_to_the_next::<f32>(-127.0);
+}
+
+#[test]
+fn a_square_is_one_block_to_the_next_f64() {
+    a_square_is_one_block_to_the_next::<f64>(-300.0);
+}
+
 fn steps_change_no_bit<T: Sample>() {
     for block in sizes() {
         for cpu in Cpu::available() {

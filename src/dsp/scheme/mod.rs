@@ -117,9 +117,13 @@ impl LevelShape {
 pub(crate) struct Layout {
     /// Delay at which tap 0 comes out.
     pub latency: usize,
-    /// Taps of the time domain. Where shares go by block they answer only to the frames that no level
-    /// does: of the first level's block that goes on, and where that level is spread of the one before.
+    /// Taps of the time domain. Where shares go by block they answer only to the frames that nothing else
+    /// does: of the first level's block that goes on, or of its half, and where that level is spread of
+    /// the one before.
     pub head: usize,
+    /// If given, half a block of the first level: what the first half of each block is to the second is
+    /// made in one go between them.
+    pub square: Option<usize>,
     /// Levels in order of size.
     pub levels: Vec<LevelShape>,
     pub shares: Shares,
@@ -184,15 +188,45 @@ impl Layout {
         Self {
             latency,
             head,
+            square: None,
             levels,
             shares,
+        }
+    }
+
+    /// With a square, if there can be one: where the time domain answers to the frames of one block, and
+    /// half of that is `half` frames.
+    pub fn with_square(self, half: Option<usize>) -> Self {
+        let fits = |half: &usize| {
+            let level = self.levels.first();
+            let level = level.filter(|level| level.pace == Pace::AtOnce && self.head > 0);
+            self.shares == Shares::ByBlock && level.is_some_and(|l| l.block == 2 * half)
+        };
+        let square = half.filter(fits);
+        Self {
+            head: square.unwrap_or(self.head),
+            square,
+            ..self
+        }
+    }
+
+    /// Frames after which the time domain begins anew, at the latest: the granule, or half of it.
+    pub fn stride(&self) -> usize {
+        self.square.unwrap_or(self.granule())
+    }
+
+    /// What the head answers to on average, in frames.
+    pub fn mean_head(&self) -> f64 {
+        match self.head {
+            0 => 0.0,
+            _ => (self.head_reach(0) + self.head_reach(self.stride() - 1)) as f64 / 2.0,
         }
     }
 
     /// Frames before position `at` that the head answers to, as far as there are taps.
     pub fn head_reach(&self, at: usize) -> usize {
         match (self.shares, self.levels.first()) {
-            (Shares::ByBlock, Some(level)) => level.offset() - level.block + at % level.block,
+            (Shares::ByBlock, Some(level)) => level.offset() - level.block + at % self.stride(),
             _ => self.head,
         }
     }
