@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::agenda::{Entry, Price, Task, Work};
 use crate::dsp::cost::{self, Counts};
+use crate::dsp::direct;
 use crate::dsp::error::BuildError;
+use crate::dsp::fft::Transform;
 use crate::dsp::pairs::Turns;
 use crate::dsp::plan::{Prepared, Workbench};
 use crate::dsp::product::{Partitions, Path};
@@ -75,8 +77,10 @@ pub(crate) struct Responses<T: Sample> {
 /// What leads side by side is fetched from memory in one go; more than so many tiles gain nothing.
 const LONGEST_RUN: usize = 8;
 
-/// A task's share of the work is that of so many frames: small beside a call of 64.
-const TASK: f64 = 24.0;
+/// Frames of a usual call.
+const CALL: usize = 64;
+/// A task's share of all work is that of so many frames: small beside a usual call.
+const TASK: f64 = 25.0;
 
 impl<T: Sample> Responses<T> {
     /// `task` is what one task may cost; without it, it follows from the work there is.
@@ -117,7 +121,14 @@ impl<T: Sample> Responses<T> {
             let width = size_of::<T>() as f64 / 4.0;
             let price = Price::new(prices[level] * width, transform.tile());
             let tile = transform.tile_cost() + price.of(shape.partitions * most_routes);
-            let fits = |run: &usize| 2 * run <= transform.tiles() && 2 * *run as u32 * tile <= task;
+            let fits = |run: &usize| {
+                // The first level's tiles are few, and the first to be made in each block.
+                let most = match (level, *run) {
+                    (0, 1) => task.saturating_mul(3) / 2,
+                    _ => task,
+                };
+                2 * run <= transform.tiles() && 2 * *run as u32 * tile <= most
+            };
             let turns = match [LONGEST_RUN, 4, 2, 1].into_iter().find(fits) {
                 Some(run) => Turns::Tiles(run),
                 None => Turns::Halves,
@@ -140,7 +151,11 @@ impl<T: Sample> Responses<T> {
                 let share = share(level, u32::MAX);
                 (share.work.0 + share.at_once(inputs)) as f64 / shape.block as f64
             };
-            (TASK * shapes.iter().enumerate().map(per_frame).sum::<f64>()) as u32
+            let levels: f64 = shapes.iter().enumerate().map(per_frame).sum();
+            let head = direct::cost::<T>(bench.layout.mean_head() as usize, CALL) as f64;
+            let square = bench.square.as_ref().map_or(0, Transform::square_cost);
+            let route = head / CALL as f64 + f64::from(square) / bench.layout.granule() as f64;
+            (TASK * (levels + list.len() as f64 * route)) as u32
         });
         let shares = (0..shapes.len()).map(|level| share(level, task)).collect();
         Ok(Self {
