@@ -80,7 +80,7 @@ const LONGEST_RUN: usize = 8;
 /// Frames of a usual call.
 const CALL: usize = 64;
 /// A task's share of all work is that of so many frames: small beside a usual call.
-const TASK: f64 = 25.0;
+const TASK: f64 = 21.0;
 
 impl<T: Sample> Responses<T> {
     /// `task` is what one task may cost; without it, it follows from the work there is.
@@ -124,7 +124,7 @@ impl<T: Sample> Responses<T> {
             let fits = |run: &usize| {
                 // The first level's tiles are few, and the first to be made in each block.
                 let most = match (level, *run) {
-                    (0, 1) => task.saturating_mul(3) / 2,
+                    (0, 1) => task.saturating_mul(7) / 4,
                     _ => task,
                 };
                 2 * run <= transform.tiles() && 2 * *run as u32 * tile <= most

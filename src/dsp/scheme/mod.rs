@@ -236,3 +236,35 @@ impl Layout {
 pub(crate) trait Scheme {
     fn layout(&self, frames: usize, latency: usize, shares: Shares) -> Layout;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_square_where_the_time_domain_answers_to_one_block_and_nowhere_else() {
+        let layout = |blocks: &[usize], first: Pace, latency: usize, shares: Shares| {
+            let layout = Layout::of_levels(latency, blocks, first, 10_000 + latency, shares);
+            let with_square = layout.clone().with_square(Some(128));
+            assert_eq!(layout.clone().with_square(None), layout);
+            if with_square.square.is_none() {
+                assert_eq!(with_square, layout);
+            }
+            with_square
+        };
+        let with_square = layout(&[256, 2048], Pace::AtOnce, 0, Shares::ByBlock);
+        assert_eq!((with_square.square, with_square.head), (Some(128), 128));
+        let reaches = [0, 16, 112, 128, 240, 256].map(|at| with_square.head_reach(at));
+        assert_eq!(reaches, [0, 16, 112, 0, 112, 0]);
+        for none in [
+            layout(&[], Pace::AtOnce, 0, Shares::ByBlock),
+            layout(&[128, 2048], Pace::AtOnce, 0, Shares::ByBlock),
+            layout(&[512], Pace::AtOnce, 0, Shares::ByBlock),
+            layout(&[256, 2048], Pace::Spread, 0, Shares::ByBlock),
+            layout(&[256, 2048], Pace::AtOnce, 256, Shares::ByBlock),
+            layout(&[256, 2048], Pace::AtOnce, 0, Shares::ByTap),
+        ] {
+            assert_eq!(none.square, None);
+        }
+    }
+}
