@@ -45,7 +45,7 @@ impl Counts {
 struct Table {
     /// One tap of the head, for one frame.
     tap: f64,
-    /// The square of a layout that has one, for one frame of its block.
+    /// The square of a layout that has one, for one frame of its block; infinite where none has.
     square: f64,
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
