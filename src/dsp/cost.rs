@@ -87,7 +87,7 @@ impl Table {
 }
 
 /// Frames of a usual call.
-const CALL: usize = 64;
+pub(crate) const CALL: usize = 64;
 /// Fixed cost of a frame that goes in and comes out, where no call is cut into segments.
 const FRAME: f64 = 1.48;
 /// What it costs to do work piece by piece, for a frame that goes in and comes out: if there is any

@@ -41,8 +41,6 @@ pub(crate) struct Engine<T: Sample> {
     latency: usize,
     /// Frames of the smallest level's block; a power of two, as all blocks are.
     granule: usize,
-    /// Frames between two positions at which something is made in one go: the granule, or half of it.
-    stride: usize,
     /// Frames since the last reset.
     position: usize,
     /// Position behind the last frame that was input and not tail, if there was any.
@@ -121,7 +119,6 @@ impl<T: Sample> Engine<T> {
             step,
             latency: layout.latency,
             granule,
-            stride: layout.stride(),
             position: 0,
             input_end: None,
             histories: vec![history; inputs],
@@ -323,8 +320,8 @@ impl<T: Sample> Engine<T> {
     fn segment(&mut self) -> usize {
         // While a set is to take over, the head's step is small, that it may be heard soon.
         let grid = match self.shelf.is_settled() {
-            true => self.stride,
-            false => self.stride.min(HEAD_STEP),
+            true => self.head.stride(),
+            false => self.head.stride().min(HEAD_STEP),
         };
         let within = self.position & (grid - 1);
         if within == 0 {
@@ -381,7 +378,7 @@ impl<T: Sample> Engine<T> {
     fn advance(&mut self, frames: usize) {
         self.position += frames;
         self.head.advance(self.position, frames);
-        if self.position & (self.stride - 1) == 0 {
+        if self.position & (self.head.stride() - 1) == 0 {
             match self.position & (self.granule - 1) {
                 0 => self.turn(),
                 half => self.square(half),

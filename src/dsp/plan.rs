@@ -145,7 +145,14 @@ impl Plan {
         };
         let layout = match self.partition {
             Partition::Auto => {
-                cost::cheapest::<T>(self.cpu, self.capacity, latency, counts, self.shares)
+                let (cpu, shares) = (self.cpu, self.shares);
+                return Ok(cost::cheapest::<T>(
+                    cpu,
+                    self.capacity,
+                    latency,
+                    counts,
+                    shares,
+                ));
             }
             Partition::Direct => Direct.layout(self.capacity, latency, self.shares),
             Partition::Uniform { block } => {
@@ -375,8 +382,8 @@ pub struct Prepared<T: Sample = f32> {
     frames: usize,
     /// Taps of the time domain with the latency's zeros, as [`direct::arrange`] has them.
     pub(super) head: Arc<[T]>,
-    /// The spectrum of the window for the square, if there is one with taps that are not all zero.
-    pub(super) square: Option<Arc<Spectra<T>>>,
+    /// Its share in the square, one partition at most, if there is a square.
+    pub(super) square: Option<Arc<Partitions<T>>>,
     /// The response's share in each level.
     pub(super) levels: Vec<Arc<Partitions<T>>>,
 }
@@ -395,6 +402,7 @@ pub(crate) struct Workbench<T: Sample> {
     pub layout: Layout,
     /// One for each level.
     pub transforms: Vec<Arc<Transform<T>>>,
+    /// That of the square, if there is one.
     pub square: Option<Transform<T>>,
 }
 
@@ -433,15 +441,9 @@ impl<T: Sample> Workbench<T> {
         let latency = std::iter::repeat_n(T::zero(), self.layout.latency);
         let delayed: Vec<T> = latency.chain(ir.iter().map(tap)).collect();
         let until = |delay: usize| delay.min(delayed.len());
-        // As of a level's first partition.
-        let square = self.square.as_ref().and_then(|transform| {
+        let square = self.square.as_ref().map(|transform| {
             let window = &delayed[..until(2 * transform.block())];
-            let sounds = window.iter().skip(1).any(|&tap| tap != T::zero());
-            sounds.then(|| {
-                let mut spectrum = Spectra::new(transform.block(), 1);
-                transform.response(window, spectrum.samples_mut(), 0);
-                Arc::new(spectrum)
-            })
+            partitions(transform, std::iter::once(window))
         });
         let levels = self.layout.levels.iter().zip(&self.transforms);
         let levels = levels.map(|(level, transform)| {
@@ -454,22 +456,7 @@ impl<T: Sample> Workbench<T> {
                 let middle = (level.nearest() + part) * block;
                 &own[within(middle - block)..within(middle + block)]
             };
-            // Tap 0 of a window is nothing to the block of output that it is for.
-            let heard = |window: &&[T]| window.len() > 1;
-            let windows = (0..level.partitions).map(window).take_while(heard);
-            let windows: Vec<&[T]> = windows.collect();
-            let mut spectra = Spectra::new(block, windows.len());
-            for (slot, window) in windows.iter().enumerate() {
-                transform.response(window, spectra.samples_mut(), slot);
-            }
-            let silent = |window: &&[T]| window[1..].iter().all(|&tap| tap == T::zero());
-            let silent: Vec<bool> = windows.iter().map(silent).collect();
-            let all_sound = !silent.contains(&true);
-            Arc::new(Partitions {
-                spectra,
-                silent,
-                all_sound,
-            })
+            partitions(transform, (0..level.partitions).map(window))
         });
         Prepared {
             bench: self.clone(),
@@ -479,4 +466,25 @@ impl<T: Sample> Workbench<T> {
             levels: levels.collect(),
         }
     }
+}
+
+/// Transforms windows of a response, as many as there are taps for.
+fn partitions<'a, T: Sample>(
+    transform: &Transform<T>,
+    windows: impl Iterator<Item = &'a [T]>,
+) -> Arc<Partitions<T>> {
+    // Tap 0 of a window is nothing to the block of output that it is for.
+    let windows: Vec<&[T]> = windows.take_while(|window| window.len() > 1).collect();
+    let mut spectra = Spectra::new(transform.block(), windows.len());
+    for (slot, window) in windows.iter().enumerate() {
+        transform.response(window, spectra.samples_mut(), slot);
+    }
+    let silent = |window: &&[T]| window[1..].iter().all(|&tap| tap == T::zero());
+    let silent: Vec<bool> = windows.iter().map(silent).collect();
+    let all_sound = !silent.contains(&true);
+    Arc::new(Partitions {
+        spectra,
+        silent,
+        all_sound,
+    })
 }

@@ -16,7 +16,8 @@ pub(crate) struct Head<T: Sample> {
     /// Frames after which it begins anew.
     stride: usize,
     reach: Reach,
-    square: Option<Square>,
+    /// Work of a square for one route, if half of each granule answers to the other in one go.
+    square: Option<i64>,
     set: usize,
     /// The set that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
@@ -59,13 +60,6 @@ impl Reach {
     }
 }
 
-/// Half of each granule answers to the other in one go.
-#[derive(Debug, Clone, Copy)]
-struct Square {
-    half: usize,
-    work: u64,
-}
-
 /// What the head looks at, besides itself, when it makes frames from position `at` on.
 pub(crate) struct Inputs<'a, T: Sample> {
     pub at: usize,
@@ -79,10 +73,7 @@ impl<T: Sample> Head<T> {
     pub fn new(cpu: Cpu, layout: &Layout, shelf: &Shelf<T>) -> Self {
         let (set, stride) = (shelf.current(), layout.stride());
         let square = shelf.get(set).bench.square.as_ref();
-        let square = square.map(|transform| Square {
-            half: transform.block(),
-            work: u64::from(transform.square_cost()),
-        });
+        let square = square.map(|transform| i64::from(transform.square_cost()));
         let routes = &shelf.get(set).routes;
         let ways = routes.iter().flatten().map(|(route, prepared)| Way {
             begun: Begun::new(),
@@ -117,6 +108,12 @@ impl<T: Sample> Head<T> {
     /// How many routes there are.
     pub fn ways(&self) -> usize {
         self.ways.len()
+    }
+
+    /// Frames after which it begins anew, at the latest: the granule, or half of it.
+    #[inline]
+    pub fn stride(&self) -> usize {
+        self.stride
     }
 
     /// The set that plays.
@@ -190,8 +187,9 @@ impl<T: Sample> Head<T> {
             (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
         };
         match self.square {
-            Some(Square { half, work: square }) if frames >= half => {
-                work(half) + work(frames - half) + routes as i64 * square as i64 * parts
+            Some(square) if frames >= self.stride => {
+                let square = routes as i64 * square * parts;
+                work(self.stride) + square + work(frames - self.stride)
             }
             _ => work(frames),
         }
@@ -199,18 +197,20 @@ impl<T: Sample> Head<T> {
 
     /// At half a granule: adds what its first half is to an output's second. Returns the work.
     pub fn square(&self, inputs: &Inputs<'_, T>, output: usize, y: &mut [T]) -> u64 {
-        let (Some(Square { half, work }), at) = (self.square, inputs.at) else {
+        let (set, at) = (inputs.shelf.get(self.set), inputs.at);
+        let Some(transform) = &set.bench.square else {
             return 0;
         };
-        let set = inputs.shelf.get(self.set);
         let mut done = 0;
         for (route, prepared) in &set.routes[output] {
             let history = &inputs.histories[route.input];
-            if let (Some(transform), Some(spectrum)) = (&set.bench.square, &prepared.square)
-                && !history.is_silent_since(at - half)
+            if let Some(window) = &prepared.square
+                && window.silent.first() == Some(&false)
+                && !history.is_silent_since(at - transform.block())
             {
-                transform.square(history.block(at, half), spectrum.samples(), y);
-                done += work;
+                let block = history.block(at, transform.block());
+                transform.square(block, window.spectra.samples(), y);
+                done += u64::from(transform.square_cost());
             }
         }
         done

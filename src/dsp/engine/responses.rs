@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::agenda::{Entry, Price, Task, Work};
-use crate::dsp::cost::{self, Counts};
+use crate::dsp::cost::{self, CALL, Counts};
 use crate::dsp::direct;
 use crate::dsp::error::BuildError;
 use crate::dsp::fft::Transform;
@@ -77,8 +77,6 @@ pub(crate) struct Responses<T: Sample> {
 /// What leads side by side is fetched from memory in one go; more than so many tiles gain nothing.
 const LONGEST_RUN: usize = 8;
 
-/// Frames of a usual call.
-const CALL: usize = 64;
 /// A task's share of all work is that of so many frames: small beside a usual call.
 const TASK: f64 = 21.0;
 

@@ -322,12 +322,7 @@ impl<T: Sample> ForwardLeaves<'_, T> {
                 }
             }
         }
-        for m in 0..M {
-            x[m] = within(Forward::<L, 3>(load_roots(&rest, m, 0)).of(x[m]));
-        }
-        for m in 0..M {
-            x[m] = last(x[m], &rest, m);
-        }
+        let x = down(x, &rest);
         for m in 0..M {
             for v in 0..TILE {
                 to.set(m, v, x[m][v].re);
@@ -403,9 +398,24 @@ pub fn split<L: Lane>(x: [impl Point<L>; TILE], roots: &[L::T]) -> [Complex<L>; 
     Forward::<L, 3>(splat_roots(roots)).of(x)
 }
 
+/// The other passes of leaves side by side: one computes while the other waits.
+#[inline(always)]
+pub fn down<L: Lane, const M: usize>(
+    mut x: [[Complex<L>; TILE]; M],
+    rest: &Rows<'_, L>,
+) -> [[Complex<L>; TILE]; M] {
+    for m in 0..M {
+        x[m] = within(Forward::<L, 3>(load_roots(rest, m, 0)).of(x[m]));
+    }
+    for m in 0..M {
+        x[m] = last(x[m], rest, m);
+    }
+    x
+}
+
 /// The last pass of a leaf, if there are lanes enough for a third.
 #[inline(always)]
-pub fn last<L: Lane>(
+fn last<L: Lane>(
     [a, b, c, d]: [Complex<L>; TILE],
     rest: &Rows<'_, L>,
     leaf: usize,

@@ -11,7 +11,7 @@
 
 use super::Transform;
 use super::butterfly::{Complex, Forward, Inverse, Join, Real, Split};
-use super::pass::{groups, last, last_back, load_roots, splat_roots, split, within};
+use super::pass::{down, groups, last_back, load_roots, splat_roots, split, within};
 use super::roots::leaf_vectors;
 use crate::dsp::product::TILE;
 use crate::kernel::{self, Body, Lane, Rows, RowsMut};
@@ -52,11 +52,8 @@ impl<T: Sample> Body<T> for Square<'_, T> {
         for m in 0..TILES {
             y[m] = groups(split(y[m], &first[m * 6..]));
         }
+        let mut y = down(y, &rest);
         for m in 0..TILES {
-            y[m] = within(Forward::<L, 3>(load_roots(&rest, m, 0)).of(y[m]));
-        }
-        for m in 0..TILES {
-            y[m] = last(y[m], &rest, m);
             for v in 0..TILE {
                 let (re, im) = (h.get(m, v), h.get(m, TILE + v));
                 y[m][v] = y[m][v].mul(Complex { re, im });

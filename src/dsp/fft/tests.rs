@@ -112,6 +112,15 @@ fn db(error: f64, of: f64) -> f64 {
     10.0 * (error / of).log10()
 }
 
+/// The error of what came out beside what should have, pair by pair.
+fn error(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (error, power) = pairs.fold((0.0, 0.0), |(error, power), (y, expected)| {
+        let difference: f64 = y - expected;
+        (error + difference.powi(2), power + expected * expected)
+    });
+    db(error, power)
+}
+
 /// The sum of products as if in twice the precision of f64 (Ogita, Rump, Oishi 2005), so that the
 /// reference is better than what is tested.
 fn dot(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
@@ -187,14 +196,8 @@ fn products_convolve<T: Sample>(limit: f64) {
             let mut random = Random(block as u64 + 1);
             let (x, window) = (random.samples::<T>(block), random.samples::<T>(2 * block));
             let out = inverse(&transform, Pair::new(&transform, &x, &window).sum());
-            let (mut error, mut power) = (0.0, 0.0);
-            for _ in 0..200.min(block) {
-                let at = random.below(block);
-                let expected = valid(&x, &window, at);
-                error += (out[at].wide() - expected).powi(2);
-                power += expected * expected;
-            }
-            let error = db(error, power);
+            let some = (0..200.min(block)).map(|_| random.below(block));
+            let error = error(some.map(|at| (out[at].wide(), valid(&x, &window, at))));
             println!("block {block}, {cpu:?}: {error:.1} dB");
             assert!(error < limit, "block {block}, {cpu:?}: {error:.1} dB");
         }
@@ -226,13 +229,8 @@ fn a_square_is_one_block_to_the_next<T: Sample>(limit: f64) {
             let before = random.samples::<T>(block);
             let mut out = before.clone();
             transform.square(&x, spectrum.samples(), &mut out);
-            let (mut error, mut power) = (0.0, 0.0);
-            for (at, y) in out.iter().enumerate() {
-                let expected = before[at].wide() + valid(&x, &window, at);
-                error += (y.wide() - expected).powi(2);
-                power += expected * expected;
-            }
-            let error = db(error, power);
+            let expected = |at: usize| before[at].wide() + valid(&x, &window, at);
+            let error = error((0..block).map(|at| (out[at].wide(), expected(at))));
             assert!(error < limit, "{taps} taps, {cpu:?}: {error:.1} dB");
         }
     }

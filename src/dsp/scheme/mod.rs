@@ -197,10 +197,10 @@ impl Layout {
     /// With a square, if there can be one: where the time domain answers to the frames of one block, and
     /// half of that is `half` frames.
     pub fn with_square(self, half: Option<usize>) -> Self {
+        let first = self.levels.first();
+        let first = first.filter(|_| self.shares == Shares::ByBlock && self.head > 0);
         let fits = |half: &usize| {
-            let level = self.levels.first();
-            let level = level.filter(|level| level.pace == Pace::AtOnce && self.head > 0);
-            self.shares == Shares::ByBlock && level.is_some_and(|l| l.block == 2 * half)
+            first.is_some_and(|level| level.pace == Pace::AtOnce && level.block == 2 * half)
         };
         let square = half.filter(fits);
         Self {
