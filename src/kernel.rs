@@ -282,6 +282,23 @@ impl<'a, L: Lane> Rows<'a, L> {
         // SAFETY: `new` has checked the last vector of the last row.
         unsafe { L::read(self.base.add(row * self.stride + column * L::N)) }
     }
+
+    /// Asks for what lies `beyond` samples behind a vector to be brought to the second level of cache;
+    /// what follows need not wait for it. Of vectors that share a line the first one asks for all, if the
+    /// rows begin with a line.
+    #[inline(always)]
+    pub fn fetch(&self, row: usize, column: usize, beyond: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if (column * L::N * size_of::<L::T>()).is_multiple_of(LINE) {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            let at = row * self.stride + column * L::N + beyond;
+            // SAFETY: a hint, which may point anywhere; part of every x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.base.wrapping_add(at).cast()) }
+        }
+        // As for `prefetch`.
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (row, column, beyond);
+    }
 }
 
 /// The same for writing. Several may share one slice that they have borrowed together.
@@ -363,11 +380,15 @@ pub fn store<L: Lane>(to: &mut [L::T], value: L) {
     unsafe { value.write(to.as_mut_ptr()) }
 }
 
+/// Bytes of a line of cache.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 64;
+
 /// Asks for a slice to be brought near; what follows need not wait for it.
 #[inline]
 pub fn prefetch<T>(slice: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in slice.chunks(64 / size_of::<T>()) {
+    for line in slice.chunks(LINE / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a hint, for memory that is borrowed; part of every x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }

@@ -1,5 +1,7 @@
 //! What work costs: measured nanoseconds, and the cheapest layout by them.
 
+use std::ops::Range;
+
 use super::error::BuildError;
 use super::fft::Transform;
 use super::routing::Routing;
@@ -135,21 +137,34 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
 /// What one product of f32 costs for one bin, in nanoseconds, for each level.
 pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> Vec<f64> {
     let table = table(cpu.lanes::<f32>());
-    let mut resident = 0;
-    let price = |level: &LevelShape| {
-        // A level's data is touched again after one block; until then that of all smaller ones
-        // has passed several times. So what is nearest stays nearest.
-        let bytes =
-            level.partitions * level.block * 2 * size_of::<T>() * (counts.inputs + counts.routes);
+    let price = |(level, depth): (&LevelShape, Range<usize>)| {
         let mut prices = table.products;
         if !level.in_pairs() {
             let alone = prices.iter_mut().zip(ALONE);
             alone.for_each(|(price, more)| *price *= more);
         }
-        resident += bytes;
-        average(&prices, resident - bytes, resident)
+        average(&prices, depth)
     };
-    layout.levels.iter().map(price).collect()
+    let depths = depths::<T>(layout, counts);
+    layout.levels.iter().zip(depths).map(price).collect()
+}
+
+/// Where each level's spectra lie, in bytes from the nearest on. They are touched again after one block;
+/// until then those of all smaller levels have passed several times. So what is nearest stays nearest.
+fn depths<T: Sample>(layout: &Layout, counts: Counts) -> impl Iterator<Item = Range<usize>> {
+    let channels = counts.inputs + counts.routes;
+    layout.levels.iter().scan(0, move |depth, level| {
+        let begin = *depth;
+        *depth += level.partitions * level.block * 2 * size_of::<T>() * channels;
+        Some(begin..*depth)
+    })
+}
+
+/// Which levels' spectra come from memory, at least in part.
+pub(crate) fn far<T: Sample>(layout: &Layout, counts: Counts) -> Vec<bool> {
+    let [.., ours] = CACHES;
+    let depths = depths::<T>(layout, counts);
+    depths.map(|depth| depth.end > ours).collect()
 }
 
 /// How much more work the fullest call of 64 frames has to do than the mean one, at least: that in
@@ -176,16 +191,16 @@ fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f
     fixed / (per_frame * call)
 }
 
-/// The average price between two depths of the data, in bytes.
-fn average(prices: &[f64; 4], from: usize, to: usize) -> f64 {
+/// The average price of the data at these depths, in bytes.
+fn average(prices: &[f64; 4], depth: Range<usize>) -> f64 {
     let rooms = CACHES.into_iter().chain([usize::MAX]);
     let mut begin = 0;
     let parts = rooms.zip(prices).map(|(end, price)| {
-        let part = to.min(end).saturating_sub(from.max(begin));
+        let part = depth.end.min(end).saturating_sub(depth.start.max(begin));
         begin = end;
         price * part as f64
     });
-    parts.sum::<f64>() / (to - from).max(1) as f64
+    parts.sum::<f64>() / depth.len().max(1) as f64
 }
 
 /// Outputs of a level that take turns, at most, and so are in the making at one time.
@@ -309,6 +324,22 @@ pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_caches_hold_is_not_far() {
+        let far = |frames: usize, channels: usize| {
+            let counts = Counts {
+                inputs: channels,
+                outputs: channels,
+                routes: channels,
+            };
+            let layout = cheapest::<f32>(Cpu::detect(), frames, 0, counts, Shares::ByBlock);
+            far::<f32>(&layout, counts)
+        };
+        assert!(!far(96_000, 1).contains(&true));
+        let many = far(96_000, 64);
+        assert_eq!((many.first(), many.last()), (Some(&false), Some(&true)));
+    }
 
     #[test]
     fn blocks_of_stored_signals_grow_with_the_response() {

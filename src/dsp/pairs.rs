@@ -14,7 +14,7 @@
 use super::delay_line::DelayLine;
 use super::fft::butterfly::Complex;
 use super::product::{
-    Partitions, Pasts, Path, Run, TILE, complex, operands, tile_of, with_its_room,
+    Partitions, Pasts, Path, Run, TILE, complex, operands, slots, tile_of, with_its_room,
 };
 use crate::kernel::{Buffer, Lane, Rows, RowsMut, Scalar};
 
@@ -170,11 +170,13 @@ impl<T: Scalar> Pairs<T> {
         (leading.sum::<usize>() + following.sum::<usize>()) / 2
     }
 
-    /// The bins of block number `block` of the grid, as it was collected.
+    /// The bins of block number `block` of the grid, as it was collected; what comes from `far` is asked
+    /// for a tile ahead.
     pub fn bins<'a>(
         &'a mut self,
         block: usize,
         turns: Turns,
+        far: bool,
         paths: &'a [Path<T>],
         pasts: Pasts<'a, T>,
     ) -> Bins<'a, T> {
@@ -182,6 +184,7 @@ impl<T: Scalar> Pairs<T> {
             pairs: self,
             block,
             turns,
+            far,
             paths,
             pasts,
         }
@@ -193,6 +196,7 @@ pub(crate) struct Bins<'a, T> {
     pairs: &'a mut Pairs<T>,
     block: usize,
     turns: Turns,
+    far: bool,
     paths: &'a [Path<T>],
     pasts: Pasts<'a, T>,
 }
@@ -206,42 +210,73 @@ impl<T: Scalar> Bins<'_, T> {
             Turns::Tiles(run) => [even == (tile & run == 0); 2],
             Turns::Halves => [even, !even],
         };
+        match self.far {
+            true => self.tile_by::<L, true>(tile, [ab, cd]),
+            false => self.tile_by::<L, false>(tile, [ab, cd]),
+        }
+    }
+
+    /// The same, by whether its halves lead.
+    #[inline(always)]
+    fn tile_by<L: Lane<T = T>, const FAR: bool>(
+        &mut self,
+        tile: usize,
+        [ab, cd]: [bool; 2],
+    ) -> [Complex<L>; TILE] {
         if L::REGISTERS >= 32 && ab == cd {
             return match ab {
-                true => self.lead(tile, 0),
-                false => self.follow(tile, 0),
+                true => self.lead::<L, TILE, FAR>(tile, 0),
+                false => self.follow::<L, TILE, FAR>(tile, 0),
             };
         }
         // Both sums and the operands of half a tile stay in 16 registers.
         let mut half = |leads: bool, first: usize| -> [Complex<L>; TILE / 2] {
             match leads {
-                true => self.lead(tile, first),
-                false => self.follow(tile, first),
+                true => self.lead::<L, { TILE / 2 }, FAR>(tile, first),
+                false => self.follow::<L, { TILE / 2 }, FAR>(tile, first),
             }
         };
         let ([a, b], [c, d]) = (half(ab, 0), half(cd, TILE / 2));
         [a, b, c, d]
     }
 
+    /// How many tiles further the next one leads, or follows, as this one does.
+    #[inline(always)]
+    fn further(&self, tile: usize) -> usize {
+        match self.turns {
+            Turns::Tiles(run) if (tile + 1).is_multiple_of(run) => 1 + run,
+            _ => 1,
+        }
+    }
+
     /// `V` vectors of a tile from `first` on, for this block and the next.
     #[inline(always)]
-    fn lead<L: Lane<T = T>, const V: usize>(
+    fn lead<L: Lane<T = T>, const V: usize, const FAR: bool>(
         &mut self,
         tile: usize,
         first: usize,
     ) -> [Complex<L>; V] {
         let mut now = [Complex::<L>::zero(); V];
         let mut next = now;
+        let further = self.further(tile) * 2 * TILE * L::N;
         for &twin in &self.pairs.leading {
             let run = twin.run;
             let parts = run.count + usize::from(twin.next);
             let (x, h) = operands::<L>(self.paths, self.pasts, run, parts, tile);
+            let [past, response] = slots(self.paths, self.pasts, run).map(|slots| slots * further);
+            if FAR {
+                fetch::<L, V>(&h, 0, first, response);
+            }
             if twin.now && twin.next {
                 let mut here = [Complex::<L>::zero(); V];
                 for v in 0..V {
                     here[v] = complex(&h, 0, first + v);
                 }
                 for k in 0..run.count {
+                    if FAR {
+                        fetch::<L, V>(&x, k, first, past);
+                        fetch::<L, V>(&h, k + 1, first, response);
+                    }
                     for v in 0..V {
                         let x = complex(&x, k, first + v);
                         let there = complex(&h, k + 1, first + v);
@@ -269,7 +304,11 @@ impl<T: Scalar> Bins<'_, T> {
 
     /// `V` vectors of a tile from `first` on, which led in the block before.
     #[inline(always)]
-    fn follow<L: Lane<T = T>, const V: usize>(&self, tile: usize, first: usize) -> [Complex<L>; V] {
+    fn follow<L: Lane<T = T>, const V: usize, const FAR: bool>(
+        &self,
+        tile: usize,
+        first: usize,
+    ) -> [Complex<L>; V] {
         let mut sum = [Complex::<L>::zero(); V];
         if self.pairs.resumes {
             let aside = tile_of::<L>(&self.pairs.bins, tile);
@@ -277,11 +316,27 @@ impl<T: Scalar> Bins<'_, T> {
                 sum[v] = complex(&aside, 0, first + v);
             }
         }
+        let further = self.further(tile) * 2 * TILE * L::N;
         for &run in &self.pairs.following {
             let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
+            if FAR {
+                let slots = slots(self.paths, self.pasts, run);
+                let [past, response] = slots.map(|slots| slots * further);
+                fetch::<L, V>(&x, 0, first, past);
+                fetch::<L, V>(&h, 0, first, response);
+            }
             sum = add(sum, run.count, &x, &h, 0, first);
         }
         sum
+    }
+}
+
+/// Asks for what lies `beyond` samples behind the vectors of a tile's row from `first` on.
+#[inline(always)]
+fn fetch<L: Lane, const V: usize>(rows: &Rows<'_, L>, row: usize, first: usize, beyond: usize) {
+    for v in 0..V {
+        rows.fetch(row, first + v, beyond);
+        rows.fetch(row, TILE + first + v, beyond);
     }
 }
 
@@ -371,13 +426,15 @@ mod tests {
     fn compare(cpu: Cpu, silent: &[bool], quiet: &[usize], anew: &[usize]) {
         for turns in [Turns::Halves, Turns::Tiles(1), Turns::Tiles(2)] {
             for (first, ratio) in [(0, None), (1, None), (0, Some(2)), (1, Some(4))] {
-                compare_by(turns, first, ratio, cpu, silent, quiet, anew);
+                for far in [false, true] {
+                    compare_by((turns, far), first, ratio, cpu, silent, quiet, anew);
+                }
             }
         }
     }
 
     fn compare_by(
-        turns: Turns,
+        (turns, far): (Turns, bool),
         first: usize,
         ratio: Option<usize>,
         cpu: Cpu,
@@ -437,7 +494,7 @@ mod tests {
             let mut out = vec![0.0; 2 * BLOCK];
             let reach = [shape.reach(block), shape.reach(block + 1)];
             if pairs.collect(&paths, &lines, reach) {
-                let bins = pairs.bins(block, turns, &paths, Pasts::Lines(&lines));
+                let bins = pairs.bins(block, turns, far, &paths, Pasts::Lines(&lines));
                 let out = &mut out[..];
                 kernel::run(cpu, All { bins, out });
             }

@@ -137,6 +137,16 @@ pub(crate) fn operands<'a, L: Lane>(
     )
 }
 
+/// How many slots the spectra have that a run multiplies: those of the past, and the partitions.
+#[inline(always)]
+pub(crate) fn slots<T: Scalar>(paths: &[Path<T>], pasts: Pasts<'_, T>, run: Run) -> [usize; 2] {
+    let path = &paths[run.path];
+    [
+        pasts.spectra(path.input).slots(),
+        path.partitions.spectra.slots(),
+    ]
+}
+
 /// Vector `v` of row `row` of a tile.
 #[inline(always)]
 pub(crate) fn complex<L: Lane>(rows: &Rows<'_, L>, row: usize, v: usize) -> Complex<L> {

@@ -22,6 +22,8 @@ pub(crate) struct Share<T> {
     pub paths: Vec<Vec<Path<T>>>,
     /// Who takes turns where products are made in pairs.
     pub turns: Option<Turns>,
+    /// Whether the spectra come from afar.
+    pub far: bool,
     pub price: Price,
     /// All work of one block that is spread, in its order.
     pub agenda: Vec<Entry>,
@@ -43,6 +45,7 @@ impl<T: Sample> Share<T> {
         Self {
             paths: work.paths.to_vec(),
             turns: work.turns,
+            far: work.far,
             price: work.price,
             agenda,
             work: (all, all - inputs),
@@ -105,6 +108,7 @@ impl<T: Sample> Responses<T> {
             routes: list.len(),
         };
         let prices = cost::product_prices::<T>(bench.cpu, &bench.layout, counts);
+        let far = cost::far::<T>(&bench.layout, counts);
         let share = |level: usize, task: u32| {
             let path = |(route, prepared): &(Route, Prepared<T>)| Path {
                 input: route.input,
@@ -138,6 +142,7 @@ impl<T: Sample> Responses<T> {
                 inputs,
                 paths: &paths,
                 turns,
+                far: far[level],
                 price,
                 turn: task,
             };

@@ -247,7 +247,7 @@ fn products<'a, T: Sample>(
 ) -> Bins<'a, T> {
     let (paths, pasts) = (&share.paths[output][..], Pasts::Lines(lines));
     match (pairs, share.turns) {
-        (Some(pairs), Some(turns)) => pairs.bins(block, turns, paths, pasts).into(),
+        (Some(pairs), Some(turns)) => pairs.bins(block, turns, share.far, paths, pasts).into(),
         _ => Sum {
             begun: None,
             runs,
