@@ -40,9 +40,8 @@ impl Counts {
 }
 
 /// Costs of f32 on one kind of CPU, in nanoseconds; f64 has half the lanes and costs twice.
-/// Fitted to the least times of 270 runs (one channel and 16, responses of 0.05 to 10 s, up to 90
-/// layouts each, calls of 64 frames) with AVX-512 on an EPYC of the Zen 4 generation; the others to a few
-/// of these.
+/// Fitted to the least times of some hundred runs (one channel and 16, responses of 25 ms to 10 s, up to
+/// 200 layouts each, calls of 64 frames) of an EPYC of the Zen 4 generation, with each kind.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     /// One tap of the head, for one frame.
@@ -55,6 +54,8 @@ struct Table {
     /// One product, for one bin, when its operands come from the first, the second, or a more
     /// distant level of cache, or from memory; made in pairs.
     products: [f64; 4],
+    /// What they cost beside that where they are not: more has to be fetched.
+    alone: [f64; 4],
 }
 
 fn table(lanes_f32: usize) -> Table {
@@ -64,18 +65,21 @@ fn table(lanes_f32: usize) -> Table {
             square: 1.0,
             transforms: (1.19, 0.77, 0.21),
             products: [0.055, 0.076, 0.18, 0.50],
+            alone: [1.1, 1.5, 1.8, 2.0],
         },
         8.. => Table {
-            tap: 0.0215,
+            tap: 0.0175,
             square: f64::INFINITY,
-            transforms: (1.55, 1.0, 0.33),
-            products: [0.065, 0.10, 0.20, 0.50],
+            transforms: (2.2, 0.25, 0.44),
+            products: [0.125, 0.125, 0.25, 0.55],
+            alone: [1.1, 1.0, 1.6, 2.0],
         },
         _ => Table {
-            tap: 0.09,
+            tap: 0.071,
             square: f64::INFINITY,
-            transforms: (4.0, 3.0, 0.4),
-            products: [0.30, 0.32, 0.35, 0.55],
+            transforms: (6.0, 1.25, 1.2),
+            products: [0.30, 0.30, 0.36, 0.53],
+            alone: [1.0, 1.0, 1.2, 2.0],
         },
     }
 }
@@ -98,9 +102,6 @@ const PIECES: f64 = 0.19;
 const LEVEL: f64 = 0.38;
 /// Fixed cost of a block at once, whatever its size, for each input and output.
 const BLOCK: f64 = 156.0;
-
-/// What products cost beside that where they are not made in pairs: more has to be fetched.
-const ALONE: [f64; 4] = [1.1, 1.5, 1.8, 2.0];
 
 /// Room in the levels of cache, in bytes; of the last, which others use as well, what is ours.
 const CACHES: [usize; 3] = [32 << 10, 900 << 10, 8 << 20];
@@ -140,7 +141,7 @@ pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Count
     let price = |(level, depth): (&LevelShape, Range<usize>)| {
         let mut prices = table.products;
         if !level.in_pairs() {
-            let alone = prices.iter_mut().zip(ALONE);
+            let alone = prices.iter_mut().zip(table.alone);
             alone.for_each(|(price, more)| *price *= more);
         }
         average(&prices, depth)
