@@ -97,6 +97,19 @@ impl Cpu {
         }
     }
 
+    /// Vector registers, as its kernels see them.
+    pub fn registers<T: Vectors>(self) -> usize {
+        match self.0 {
+            Set::Portable => T::Portable::REGISTERS,
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => T::Neon::REGISTERS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => T::Avx2::REGISTERS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => T::Avx512::REGISTERS,
+        }
+    }
+
     /// The best set up to this one whose vectors have at most `lanes` samples.
     pub fn at_most<T: Vectors>(self, lanes: usize) -> Self {
         #[cfg(target_arch = "x86_64")]

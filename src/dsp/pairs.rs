@@ -236,8 +236,16 @@ impl<T: Scalar> Bins<'_, T> {
                 false => self.follow::<L, { TILE / 2 }, FAR>(tile, first),
             }
         };
-        let ([a, b], [c, d]) = (half(ab, 0), half(cd, TILE / 2));
-        [a, b, c, d]
+        // What leads comes first: it leaves no register for the results of the other half.
+        if ab {
+            let [a, b] = half(ab, 0);
+            let [c, d] = half(cd, TILE / 2);
+            [a, b, c, d]
+        } else {
+            let [c, d] = half(cd, TILE / 2);
+            let [a, b] = half(ab, 0);
+            [a, b, c, d]
+        }
     }
 
     /// How many tiles further the next one leads, or follows, as this one does.

@@ -131,7 +131,11 @@ impl<T: Sample> Responses<T> {
                 };
                 2 * run <= transform.tiles() && 2 * *run as u32 * tile <= most
             };
-            let turns = match [LONGEST_RUN, 4, 2, 1].into_iter().find(fits) {
+            // With 16 registers a tile that leads as a whole does so by halves, of which the second has
+            // too few; that is felt where nothing waits for memory.
+            let whole = far[level] || bench.cpu.registers::<T>() >= 32;
+            let run = [LONGEST_RUN, 4, 2, 1].into_iter().find(fits);
+            let turns = match run.filter(|_| whole) {
                 Some(run) => Turns::Tiles(run),
                 None => Turns::Halves,
             };
