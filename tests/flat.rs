@@ -1,6 +1,6 @@
 //! How evenly the work falls on the calls, counted, not timed; and where there is none to do.
 
-use faltung::{Convolver, Latency, MatrixConvolver, Plan, Route, Routing, Sample};
+use faltung::{Convolver, Latency, MatrixConvolver, Partition, Plan, Route, Routing, Sample};
 
 fn response<T: Sample>(frames: usize) -> Vec<T> {
     let tap = |n: usize| T::of(((n * 7919) % 101) as f64 / 101.0 - 0.497);
@@ -76,6 +76,30 @@ fn calls_of_a_few_frames_leave_nothing_for_later() {
         let work = work_of_calls(process, 155_136, 256, 65_536);
         let ratio = worst_to_mean(&work);
         assert!(ratio <= 1.2, "{few} at a time: {ratio:.2}");
+    }
+}
+
+/// Sound in the first half of each block takes all that sound in its second half does, and the square.
+#[test]
+fn a_square_counts_as_work() {
+    const BLOCK: usize = 256;
+    let plan = Plan::new(2400).with_partition(Partition::Uniform { block: BLOCK });
+    let outline = plan.outline::<f32>(1, 1, &Routing::Each).unwrap();
+    let ready = plan.prepare(&response::<f32>(2400)).unwrap();
+    let work = |half: usize| {
+        let mut convolver = Convolver::from(ready.clone());
+        for _ in 0..100 {
+            let mut block = [0.0f32; BLOCK];
+            block[half * BLOCK / 2..][..BLOCK / 2].fill(0.5);
+            convolver.process_in_place(&mut block);
+        }
+        convolver.counted_work()
+    };
+    let (with, without) = (work(0), work(1));
+    match outline.square() {
+        // A unit for each of its frames, at the very least.
+        Some(half) => assert!(with >= without + 99 * half as u64, "{with}, {without}"),
+        None => assert_eq!(with, without),
     }
 }
 
