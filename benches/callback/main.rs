@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use faltung::Latency;
+use faltung::{Cpu, Latency};
 
 use clock::Calibration;
 use reference::Reference;
@@ -41,6 +41,8 @@ pub struct Case {
     blocks: &'static [usize],
     pub precise: bool,
     delayed: bool,
+    /// Instructions for faltung that are not the machine's best.
+    pub vectors: Option<&'static str>,
 }
 
 const MONO: Case = Case {
@@ -51,9 +53,10 @@ const MONO: Case = Case {
     blocks: &BLOCKS,
     precise: false,
     delayed: false,
+    vectors: None,
 };
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     MONO,
     Case {
         name: "delayed",
@@ -111,6 +114,13 @@ const CASES: [Case; 9] = [
         title: "Mono, f64",
         blocks: &[64],
         precise: true,
+        ..MONO
+    },
+    Case {
+        name: "avx2",
+        title: "Mono, f32, zero latency, as on a CPU whose best is AVX2",
+        blocks: &[64],
+        vectors: Some("AVX2"),
         ..MONO
     },
 ];
@@ -182,6 +192,17 @@ fn frames(seconds: f64) -> usize {
     (seconds * RATE).round() as usize
 }
 
+impl Case {
+    /// The instructions for faltung.
+    fn cpu(&self) -> Cpu {
+        let asked = |cpu: &Cpu| self.vectors == Some(&cpu.to_string());
+        Cpu::available()
+            .into_iter()
+            .find(asked)
+            .unwrap_or_else(Cpu::detect)
+    }
+}
+
 /// What the arguments ask for.
 #[derive(Default)]
 struct Wishes {
@@ -234,6 +255,10 @@ impl Wishes {
     }
 
     fn case(&self, case: &Case) -> bool {
+        // It has to be there, and be something else.
+        if case.vectors.is_some() && case.cpu() == Cpu::detect() {
+            return false;
+        }
         let short = !self.quick || !["64", "64-shared"].contains(&case.name);
         if self.smoke {
             return ["mono", "stereo"].contains(&case.name);
@@ -316,6 +341,7 @@ impl Bench {
                 irs: 1,
                 block,
                 latency: Latency::Zero,
+                cpu: Cpu::detect(),
                 ..job
             };
             all.push(subject::faltung(report::MONO_BESIDE, &mono, single));
@@ -354,6 +380,7 @@ impl Bench {
             } else {
                 Latency::Zero
             },
+            cpu: case.cpu(),
         };
         let reference: &Reference = reference.get_or_insert_with(|| match case.precise {
             true => Reference::new(&job, lengths, &self.double),

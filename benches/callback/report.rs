@@ -104,7 +104,7 @@ impl Cell {
 
     /// What the cost model allows on this CPU, scaled to the machine's pace during this cell.
     fn bound(&self) -> Option<f64> {
-        if (self.case.name, self.block) != ("mono", 64) {
+        if !["mono", "avx2"].contains(&self.case.name) || self.block != 64 {
             return None;
         }
         let [avx512, avx2] = match self.ir {
@@ -114,7 +114,8 @@ impl Cell {
             10.0 => [16.3, 21.1],
             _ => return None,
         };
-        let bound = match clock::vectors() {
+        let vectors = self.case.vectors.unwrap_or(clock::vectors());
+        let bound = match vectors {
             "AVX-512" => avx512,
             "AVX2" => avx2,
             _ => return None,

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use faltung::{Convolver, Latency, MatrixConvolver, Plan, Routing, Sample};
+use faltung::{Convolver, Cpu, Latency, MatrixConvolver, Plan, Routing, Sample};
 use fft_convolver::{FFTConvolver, TwoStageFFTConvolver};
 use realfft::FftNum;
 
@@ -24,6 +24,8 @@ pub struct Job {
     /// Frames of a call.
     pub block: usize,
     pub latency: Latency,
+    /// Instructions for faltung.
+    pub cpu: Cpu,
 }
 
 impl Job {
@@ -362,7 +364,8 @@ fn impulses<T: Sample>(frames: usize) -> Vec<T> {
 /// faltung itself.
 pub fn faltung<T: Sample>(name: &str, job: &Job, samples: &Arc<[T]>) -> Box<dyn Subject> {
     let irs = job.responses::<T>();
-    let plan = Plan::new(job.ir_frames).with_latency(job.latency);
+    let plan = Plan::new(job.ir_frames);
+    let plan = plan.with_latency(job.latency).with_cpu(job.cpu);
     if job.channels == 1 {
         let build = || Convolver::from(plan.prepare(&irs[0]).expect("a sound response"));
         return Box::new(InProcess::new(name, String::new(), job, samples, build));
