@@ -98,7 +98,7 @@ impl Cpu {
     }
 
     /// Vector registers, as its kernels see them.
-    pub fn registers<T: Vectors>(self) -> usize {
+    pub(crate) fn registers<T: Vectors>(self) -> usize {
         match self.0 {
             Set::Portable => T::Portable::REGISTERS,
             #[cfg(target_arch = "aarch64")]

@@ -5,8 +5,8 @@
 //! bins takes turns: in one block it leads, and makes its sum for the block and what is known of the
 //! next, which is put aside; in the next block it follows, and adds the newest term to that. A run of
 //! neighbouring tiles leads in the one block, the run beside it in the other, so that both cost the
-//! same; or the halves of each tile take turns, where two tiles are not to be had or too much work in
-//! one go.
+//! same; or the halves of each tile take turns, where two tiles are not to be had, or too much work in
+//! one go or for the registers.
 
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]
