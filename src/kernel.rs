@@ -301,16 +301,10 @@ impl<'a, L: Lane> Rows<'a, L> {
     /// rows begin with a line.
     #[inline(always)]
     pub fn fetch(&self, row: usize, column: usize, beyond: usize) {
-        #[cfg(target_arch = "x86_64")]
         if (column * L::N * size_of::<L::T>()).is_multiple_of(LINE) {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
             let at = row * self.stride + column * L::N + beyond;
-            // SAFETY: a hint, which may point anywhere; part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.base.wrapping_add(at).cast()) }
+            fetch_line::<_, false>(self.base.wrapping_add(at));
         }
-        // As for `prefetch`.
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (row, column, beyond);
     }
 }
 
@@ -394,21 +388,33 @@ pub fn store<L: Lane>(to: &mut [L::T], value: L) {
 }
 
 /// Bytes of a line of cache.
-#[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 
 /// Asks for a slice to be brought near; what follows need not wait for it.
 #[inline]
 pub fn prefetch<T>(slice: &[T]) {
-    #[cfg(target_arch = "x86_64")]
     for line in slice.chunks(LINE / size_of::<T>()) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, for memory that is borrowed; part of every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        fetch_line::<_, true>(line.as_ptr());
+    }
+}
+
+/// Asks for a line of cache, to the first level (`NEAR`) or the second.
+#[inline(always)]
+fn fetch_line<T, const NEAR: bool>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint, which may point anywhere; part of every x86-64.
+        unsafe {
+            match NEAR {
+                true => _mm_prefetch::<_MM_HINT_T0>(at.cast()),
+                false => _mm_prefetch::<_MM_HINT_T1>(at.cast()),
+            }
+        }
     }
     // Elsewhere there is no stable way to ask.
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = slice;
+    let _ = at;
 }
 
 /// The same slice, of which the compiler no longer knows that it is the same: what is read from it in

@@ -5,6 +5,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use faltung::Cpu;
+
 /// CPU time of all threads of this process in ns.
 #[cfg(unix)]
 pub fn cpu_ns() -> f64 {
@@ -118,24 +120,10 @@ pub fn machine() -> Vec<String> {
         String::from_utf8_lossy(&out.stdout).trim().to_string()
     });
     vec![
-        format!("{model}, {cores} core(s), vectors: {}", vectors()),
+        format!("{model}, {cores} core(s), vectors: {}", Cpu::detect()),
         format!("{}, {compiler}", std::env::consts::OS),
         format!("{}, load average at start {}", today(), load()),
     ]
-}
-
-/// The widest vectors that the machine has.
-pub fn vectors() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-            return "AVX-512";
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "AVX2";
-        }
-    }
-    "baseline"
 }
 
 /// Load average over 1, 5 and 15 minutes.

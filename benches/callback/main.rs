@@ -42,7 +42,7 @@ pub struct Case {
     pub precise: bool,
     delayed: bool,
     /// Instructions for faltung that are not the machine's best.
-    pub vectors: Option<&'static str>,
+    vectors: Option<&'static str>,
 }
 
 const MONO: Case = Case {
@@ -194,7 +194,7 @@ fn frames(seconds: f64) -> usize {
 
 impl Case {
     /// The instructions for faltung.
-    fn cpu(&self) -> Cpu {
+    pub fn cpu(&self) -> Cpu {
         let asked = |cpu: &Cpu| self.vectors == Some(&cpu.to_string());
         Cpu::available()
             .into_iter()

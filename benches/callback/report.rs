@@ -114,8 +114,7 @@ impl Cell {
             10.0 => [16.3, 21.1],
             _ => return None,
         };
-        let vectors = self.case.vectors.unwrap_or(clock::vectors());
-        let bound = match vectors {
+        let bound = match self.case.cpu().to_string().as_str() {
             "AVX-512" => avx512,
             "AVX2" => avx2,
             _ => return None,

@@ -248,13 +248,15 @@ impl<T: Scalar> Bins<'_, T> {
         }
     }
 
-    /// How many tiles further the next one leads, or follows, as this one does.
+    /// How many samples behind what a run multiplies in this tile lies the same of the next one that leads,
+    /// or follows, as this one does: in the past, and in the response.
     #[inline(always)]
-    fn further(&self, tile: usize) -> usize {
-        match self.turns {
+    fn beyond<L: Lane<T = T>>(&self, run: Run, tile: usize) -> [usize; 2] {
+        let tiles = match self.turns {
             Turns::Tiles(run) if (tile + 1).is_multiple_of(run) => 1 + run,
             _ => 1,
-        }
+        };
+        slots(self.paths, self.pasts, run).map(|slots| slots * tiles * 2 * TILE * L::N)
     }
 
     /// `V` vectors of a tile from `first` on, for this block and the next.
@@ -266,12 +268,11 @@ impl<T: Scalar> Bins<'_, T> {
     ) -> [Complex<L>; V] {
         let mut now = [Complex::<L>::zero(); V];
         let mut next = now;
-        let further = self.further(tile) * 2 * TILE * L::N;
         for &twin in &self.pairs.leading {
             let run = twin.run;
             let parts = run.count + usize::from(twin.next);
             let (x, h) = operands::<L>(self.paths, self.pasts, run, parts, tile);
-            let [past, response] = slots(self.paths, self.pasts, run).map(|slots| slots * further);
+            let [past, response] = self.beyond::<L>(run, tile);
             if FAR {
                 fetch::<L, V>(&h, 0, first, response);
             }
@@ -324,12 +325,10 @@ impl<T: Scalar> Bins<'_, T> {
                 sum[v] = complex(&aside, 0, first + v);
             }
         }
-        let further = self.further(tile) * 2 * TILE * L::N;
         for &run in &self.pairs.following {
             let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
             if FAR {
-                let slots = slots(self.paths, self.pasts, run);
-                let [past, response] = slots.map(|slots| slots * further);
+                let [past, response] = self.beyond::<L>(run, tile);
                 fetch::<L, V>(&x, 0, first, past);
                 fetch::<L, V>(&h, 0, first, response);
             }

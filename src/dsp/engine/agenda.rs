@@ -123,7 +123,6 @@ pub(crate) struct Work<'a, T: Sample> {
     /// The ways to each output.
     pub paths: &'a [Vec<Path<T>>],
     pub turns: Option<Turns>,
-    pub far: bool,
     pub price: Price,
     /// What outputs that take turns may do in one go.
     pub turn: u32,

@@ -35,7 +35,7 @@ pub(crate) struct Share<T> {
 }
 
 impl<T: Sample> Share<T> {
-    fn new(work: &Work<'_, T>) -> Self {
+    fn new(work: &Work<'_, T>, far: bool) -> Self {
         let agenda = work.agenda();
         let outputs_at_once = (0..work.paths.len()).map(|output| work.output_at_once(output));
         let cost = |entry: &Entry| i64::from(entry.cost());
@@ -45,7 +45,7 @@ impl<T: Sample> Share<T> {
         Self {
             paths: work.paths.to_vec(),
             turns: work.turns,
-            far: work.far,
+            far,
             price: work.price,
             agenda,
             work: (all, all - inputs),
@@ -146,11 +146,10 @@ impl<T: Sample> Responses<T> {
                 inputs,
                 paths: &paths,
                 turns,
-                far: far[level],
                 price,
                 turn: task,
             };
-            Share::new(&work)
+            Share::new(&work, far[level])
         };
         let shapes = &bench.layout.levels;
         let task = task.unwrap_or_else(|| {
