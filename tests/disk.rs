@@ -96,6 +96,15 @@ fn corpus(room: &Room, files: usize) {
     room.wav("ir.wav", &float(&[taps(9, 800)]).rate(16_000));
 }
 
+/// A manifest's lines; each is whole, the last one too.
+#[track_caller]
+fn whole_lines(manifest: &[u8]) -> Vec<serde_json::Value> {
+    let ended: Vec<_> = manifest.split_inclusive(|&byte| byte == b'\n').collect();
+    assert!(ended.iter().all(|line| line.ends_with(b"\n")));
+    let whole = |line: &&[u8]| serde_json::from_slice(line).expect("a whole line");
+    ended.iter().map(whole).collect()
+}
+
 // ---------------------------------------------------------------- a disk that is full
 
 #[test]
@@ -192,19 +201,48 @@ fn a_batch_whose_manifest_finds_no_room_ends_with_1_and_leaves_nothing_half_done
         for name in names(&disk.0) {
             let found = fs::read(disk.0.join(&name)).unwrap();
             if name == "faltung.jsonl" {
-                // A last line may be torn, no other.
-                let mut lines: Vec<_> = found.split(|&byte| byte == b'\n').collect();
-                lines.pop();
-                for line in lines {
-                    let line = serde_json::from_slice::<serde_json::Value>(line);
-                    assert!(line.is_ok(), "{line:?}");
-                }
+                whole_lines(&found);
             } else {
                 let whole = fs::read(room.path("whole").join(&name));
                 assert!(whole.is_ok_and(|whole| whole == found), "{name}");
             }
         }
     }
+}
+
+#[test]
+fn a_manifest_that_may_not_grow_has_whole_lines_only_and_the_run_goes_on_from_there() {
+    let room = Room::new();
+    corpus(&room, 16);
+    room.faltung("batch in --ir ir.wav --out whole -q").ok();
+    fs::create_dir(room.path("out")).unwrap();
+    // Lines of some 400 bytes; results need more than 4 KiB, so that each is an error.
+    let limited = |workers: usize| {
+        let line = format!("batch in --ir ir.wav --out out -y -q -j {workers}");
+        let mut command = Command::new("prlimit");
+        command.args(["--fsize=4096", BINARY]);
+        command.args(line.split(' '));
+        let ran = room.run(command, &line, b"");
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        ran.says(&["faltung.jsonl: ", "too large", "--resume"]);
+        assert_eq!(names(&room.path("out")), ["faltung.jsonl"]);
+        let lines = whole_lines(&fs::read(room.path("out/faltung.jsonl")).unwrap());
+        assert!((1..16).contains(&lines.len()), "{}", lines.len());
+        // One after the other is told: none is missing before the last.
+        let left = lines.iter().map(|line| line["left"].as_u64().unwrap());
+        assert!(left.eq((0..16).rev().take(lines.len())));
+    };
+    limited(1);
+    limited(4);
+    room.faltung("batch in --ir ir.wav --out out --resume -q")
+        .ok();
+    for k in 0..16 {
+        let [ours, whole] =
+            ["out", "whole"].map(|folder| fs::read(room.path(&format!("{folder}/{k:02}.wav"))));
+        assert!(ours.unwrap() == whole.unwrap(), "{k}");
+    }
+    let lines = whole_lines(&fs::read(room.path("out/faltung.jsonl")).unwrap());
+    assert_eq!(lines.last().unwrap()["left"], 0);
 }
 
 #[test]

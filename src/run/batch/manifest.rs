@@ -296,6 +296,8 @@ fn parse(line: &[u8]) -> Option<(u64, Before, Option<u64>)> {
 pub(super) struct Manifest {
     file: File,
     line: Vec<u8>,
+    /// Bytes of the lines that are whole.
+    whole: u64,
 }
 
 impl Manifest {
@@ -322,14 +324,21 @@ impl Manifest {
         Ok(Self {
             file,
             line: Vec::new(),
+            whole,
         })
     }
 
-    /// Appends a line in one piece.
+    /// Appends a line in one piece, or nothing.
     pub fn write(&mut self, record: &Value) -> std::io::Result<()> {
         self.line.clear();
         writeln!(self.line, "{record}")?;
-        self.file.write_all(&self.line)
+        let written = self.file.write_all(&self.line);
+        match written {
+            Ok(()) => self.whole += self.line.len() as u64,
+            // A full disk may have taken its beginning. Where that stays, `--resume` cuts it off.
+            Err(_) => drop(self.file.set_len(self.whole)),
+        }
+        written
     }
 }
 
