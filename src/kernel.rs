@@ -301,10 +301,7 @@ impl<'a, L: Lane> Rows<'a, L> {
     /// rows begin with a line.
     #[inline(always)]
     pub fn fetch(&self, row: usize, column: usize, beyond: usize) {
-        if (column * L::N * size_of::<L::T>()).is_multiple_of(LINE) {
-            let at = row * self.stride + column * L::N + beyond;
-            fetch_line::<_, false>(self.base.wrapping_add(at));
-        }
+        fetch_vector::<L>(self.base, row * self.stride, column, beyond);
     }
 }
 
@@ -376,6 +373,20 @@ impl<'a, L: Lane> RowsMut<'a, L> {
         assert!(row < self.rows && column < self.columns);
         // SAFETY: as in `get`.
         unsafe { value.write(self.base.add(row * self.stride + column * L::N)) }
+    }
+
+    /// As [`Rows::fetch`]: what is written then waits no longer than what is read.
+    #[inline(always)]
+    pub fn fetch(&self, row: usize, column: usize, beyond: usize) {
+        fetch_vector::<L>(self.base, row * self.stride, column, beyond);
+    }
+}
+
+/// See [`Rows::fetch`].
+#[inline(always)]
+fn fetch_vector<L: Lane>(base: *const L::T, row: usize, column: usize, beyond: usize) {
+    if (column * L::N * size_of::<L::T>()).is_multiple_of(LINE) {
+        fetch_line::<_, false>(base.wrapping_add(row + column * L::N).wrapping_add(beyond));
     }
 }
 

@@ -7,13 +7,13 @@ use std::ops::Range;
 
 use super::direct::{self, Begun, Past};
 use super::engine::{self, Engine};
-use super::fft::{Bins, Points, Transform};
+use super::fft::{Bins, Points, Slot, Transform};
 use super::look::{self, PEAKS};
 use super::mix;
 use crate::kernel::Cpu;
 use crate::signal::{self, Sample};
 
-type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], &mut [T], usize);
+type Forward<T> = fn(&Transform<T>, Range<usize>, Points<'_, T>, &mut [T], Slot<'_, T>);
 type Fir<T> = fn(Cpu, &[T], Past<'_, T>, Option<&[T]>, &mut [T], &mut Begun<T>);
 type Square<T> = fn(&Transform<T>, &[T], &[T], &mut [T]);
 type Look<T> = fn(Cpu, &[T], Option<&mut [T]>, T, &mut [T; PEAKS]) -> bool;

@@ -51,6 +51,8 @@ struct Table {
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
     transforms: (f64, f64, f64),
+    /// What they cost beside that where the spectra that they write and read come from memory.
+    distance: f64,
     /// One product, for one bin, when its operands come from the first, the second, or a more
     /// distant level of cache, or from memory; made in pairs.
     products: [f64; 4],
@@ -64,20 +66,23 @@ fn table(lanes_f32: usize) -> Table {
             tap: 0.0168,
             square: 1.0,
             transforms: (1.19, 0.77, 0.21),
-            products: [0.055, 0.076, 0.18, 0.50],
+            distance: 4.0,
+            products: [0.065, 0.085, 0.15, 0.40],
             alone: [1.1, 1.5, 1.8, 2.0],
         },
         8.. => Table {
             tap: 0.0175,
             square: f64::INFINITY,
             transforms: (2.2, 0.25, 0.44),
-            products: [0.125, 0.125, 0.25, 0.55],
-            alone: [1.1, 1.0, 1.6, 2.0],
+            distance: 0.0,
+            products: [0.125, 0.11, 0.21, 0.55],
+            alone: [1.1, 1.2, 1.6, 2.0],
         },
         _ => Table {
             tap: 0.071,
             square: f64::INFINITY,
             transforms: (6.0, 1.25, 1.2),
+            distance: 0.0,
             products: [0.30, 0.30, 0.36, 0.53],
             alone: [1.0, 1.0, 1.2, 2.0],
         },
@@ -104,7 +109,7 @@ const LEVEL: f64 = 0.38;
 const BLOCK: f64 = 156.0;
 
 /// Room in the levels of cache, in bytes; of the last, which others use as well, what is ours.
-const CACHES: [usize; 3] = [32 << 10, 900 << 10, 8 << 20];
+const CACHES: [usize; 3] = [32 << 10, 600 << 10, 12 << 20];
 
 /// Predicted nanoseconds per frame, all channels together.
 pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
@@ -120,16 +125,16 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
         // One in two blocks.
         sum += routes * table.square * width / 2.0;
     }
-    for (level, price) in layout
-        .levels
-        .iter()
-        .zip(product_prices::<T>(cpu, layout, counts))
-    {
+    let prices = product_prices::<T>(cpu, layout, counts);
+    let depths = depths::<T>(layout, counts);
+    for ((level, price), depth) in layout.levels.iter().zip(prices).zip(depths) {
         let pieces = match level.pace {
             Pace::AtOnce => BLOCK / level.block as f64,
             Pace::Spread => LEVEL.max(BLOCK / level.block as f64),
         };
-        sum += (width * table.transforms(level.block) + pieces) * ends;
+        let distance = average(&[0.0, 0.0, 0.0, table.distance], depth);
+        let transforms = table.transforms(level.block) + distance;
+        sum += (width * transforms + pieces) * ends;
         sum += width * price * routes * level.mean_reach();
     }
     sum
@@ -140,7 +145,7 @@ pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Count
     let table = table(cpu.lanes::<f32>());
     let price = |(level, depth): (&LevelShape, Range<usize>)| {
         let mut prices = table.products;
-        if !level.in_pairs() {
+        if !level.in_pairs::<T>(cpu) {
             let alone = prices.iter_mut().zip(table.alone);
             alone.for_each(|(price, more)| *price *= more);
         }
@@ -208,7 +213,7 @@ fn average(prices: &[f64; 4], depth: Range<usize>) -> f64 {
 pub(crate) const DESKS: usize = 4;
 
 /// Bytes of spectra, delay lines and buffers, all channels together.
-pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
+pub(crate) fn bytes<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> usize {
     let Counts {
         inputs,
         outputs,
@@ -216,7 +221,7 @@ pub(crate) fn bytes<T: Sample>(layout: &Layout, counts: Counts) -> usize {
     } = counts;
     let largest = layout.levels.last().map_or(0, |level| level.block);
     let level = |l: &LevelShape| {
-        let aside = if l.in_pairs() { 2 } else { 0 };
+        let aside = if l.in_pairs::<T>(cpu) { 2 } else { 0 };
         // Those that hear more than one input hear the same ones, as a rule.
         let desks = if routes > outputs {
             outputs.min(DESKS)

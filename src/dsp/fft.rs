@@ -51,6 +51,28 @@ const FAR: usize = 64 << 10;
 /// Points in the butterflies of one step.
 const STEP: usize = 512;
 
+/// Where a spectrum is written.
+#[derive(Debug)]
+pub struct Slot<'a, T> {
+    /// Several spectra, tile-major.
+    pub spectra: &'a mut [T],
+    /// Which of them.
+    pub index: usize,
+    /// Whether they lie far away, so that each tile is asked for ahead.
+    pub far: bool,
+}
+
+impl<'a, T> Slot<'a, T> {
+    /// One that the caches hold, or in which one tile lies beside the next.
+    pub fn near(spectra: &'a mut [T], index: usize) -> Self {
+        Self {
+            spectra,
+            index,
+            far: false,
+        }
+    }
+}
+
 /// The transform of blocks of one size: a plan, without state.
 #[derive(Clone, Debug)]
 pub struct Transform<T: Sample> {
@@ -192,19 +214,12 @@ impl<T: Sample> Transform<T> {
     ///
     /// Steps come in order and all of them make one transform; how they are cut into calls changes
     /// no bit. `block` is read by early steps only, the slot is written by late ones.
-    pub fn forward(
-        &self,
-        steps: Range<usize>,
-        block: &[T],
-        work: &mut [T],
-        spectra: &mut [T],
-        slot: usize,
-    ) {
+    pub fn forward(&self, steps: Range<usize>, block: &[T], work: &mut [T], slot: Slot<'_, T>) {
         let points = Points {
             re: block,
             im: None,
         };
-        (self.compiled.forward)(self, steps, points, work, spectra, slot);
+        (self.compiled.forward)(self, steps, points, work, slot);
     }
 
     pub(super) fn run_forward(
@@ -212,17 +227,17 @@ impl<T: Sample> Transform<T> {
         steps: Range<usize>,
         points: Points<'_, T>,
         work: &mut [T],
-        spectra: &mut [T],
-        slot: usize,
+        slot: Slot<'_, T>,
     ) {
-        let slots = spectra.len() >> (self.block.ilog2() + 1);
+        let len = slot.spectra.len();
+        let slots = len >> (self.block.ilog2() + 1);
         let fits = |points: &[T]| points.len() == self.block;
         assert!(
             fits(points.re) && points.im.is_none_or(fits),
             "a block of another size"
         );
         assert!(
-            slot < slots && spectra.len() == 2 * self.block * slots,
+            slot.index < slots && len == 2 * self.block * slots,
             "no such slot"
         );
         let body = ForwardSteps {
@@ -230,7 +245,6 @@ impl<T: Sample> Transform<T> {
             steps,
             points,
             work,
-            spectra,
             slot,
             slots,
         };
@@ -338,7 +352,13 @@ impl<T: Sample> Transform<T> {
             im: Some(upper),
         };
         let mut work = Buffer::zeros(self.work_len());
-        (self.compiled.forward)(self, 0..self.steps(), points, &mut work, spectra, part);
+        (self.compiled.forward)(
+            self,
+            0..self.steps(),
+            points,
+            &mut work,
+            Slot::near(spectra, part),
+        );
     }
 
     /// The smallest magnitude but zero, and the largest.

@@ -11,6 +11,8 @@
 // Loops over registers, by index: see `fft/pass.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
+
 use super::delay_line::DelayLine;
 use super::fft::butterfly::Complex;
 use super::product::{
@@ -183,7 +185,11 @@ impl<T: Scalar> Pairs<T> {
         Bins {
             pairs: self,
             block,
-            turns,
+            order: Order {
+                turns,
+                batch: 0..0,
+                back: false,
+            },
             far,
             paths,
             pasts,
@@ -195,18 +201,66 @@ impl<T: Scalar> Pairs<T> {
 pub(crate) struct Bins<'a, T> {
     pairs: &'a mut Pairs<T>,
     block: usize,
-    turns: Turns,
+    order: Order,
     far: bool,
     paths: &'a [Path<T>],
     pasts: Pasts<'a, T>,
 }
 
+/// In what order tiles are made: those of a batch from front to back; then it is the turn of as many
+/// before them, on the way back, or behind.
+#[derive(Debug)]
+struct Order {
+    turns: Turns,
+    batch: Range<usize>,
+    back: bool,
+}
+
+impl Order {
+    /// How many tiles behind this one, as counts wrap, is the next that leads, or follows, as it does.
+    #[inline(always)]
+    fn alike(&self, tile: usize) -> usize {
+        match self.turns {
+            Turns::Tiles(run) if (tile + 1).is_multiple_of(run) => {
+                self.until(tile, tile + 1 + run, tile & run)
+            }
+            Turns::Tiles(_) => 1,
+            Turns::Halves => self.until(tile, tile + 1, 0),
+        }
+    }
+
+    /// The same for a tile of the run that follows between this one, in a run that leads, and the next
+    /// such run.
+    #[inline(always)]
+    fn follower(&self, tile: usize, run: usize) -> usize {
+        self.until(tile, tile + run, tile & (run - 1))
+    }
+
+    /// The same for tile `next`, if it belongs to this batch, or else for that of the next batch which
+    /// lies as far `within` it.
+    #[inline(always)]
+    fn until(&self, tile: usize, next: usize, within: usize) -> usize {
+        let next = match self.back && next >= self.batch.end {
+            true => (self.batch.start + within).wrapping_sub(self.batch.len()),
+            false => next,
+        };
+        next.wrapping_sub(tile)
+    }
+}
+
 impl<T: Scalar> Bins<'_, T> {
+    /// Says which tiles are made now, from front to back, and whether it is then the turn of as many
+    /// before them, or behind: what is far away is asked for in that order.
+    #[inline(always)]
+    pub fn begin(&mut self, batch: Range<usize>, back: bool) {
+        (self.order.batch, self.order.back) = (batch, back);
+    }
+
     /// The sum's tile `tile`.
     #[inline(always)]
     pub fn tile<L: Lane<T = T>>(&mut self, tile: usize) -> [Complex<L>; TILE] {
         let even = self.block & 1 == 0;
-        let [ab, cd] = match self.turns {
+        let [ab, cd] = match self.order.turns {
             Turns::Tiles(run) => [even == (tile & run == 0); 2],
             Turns::Halves => [even, !even],
         };
@@ -248,15 +302,31 @@ impl<T: Scalar> Bins<'_, T> {
         }
     }
 
-    /// How many samples behind what a run multiplies in this tile lies the same of the next one that leads,
-    /// or follows, as this one does: in the past, and in the response.
+    /// How many samples are so many tiles of what a run multiplies: of the past, and of the response.
     #[inline(always)]
-    fn beyond<L: Lane<T = T>>(&self, run: Run, tile: usize) -> [usize; 2] {
-        let tiles = match self.turns {
-            Turns::Tiles(run) if (tile + 1).is_multiple_of(run) => 1 + run,
-            _ => 1,
-        };
-        slots(self.paths, self.pasts, run).map(|slots| slots * tiles * 2 * TILE * L::N)
+    fn beyond<L: Lane<T = T>>(&self, run: Run, tiles: usize) -> [usize; 2] {
+        let slots = slots(self.paths, self.pasts, run);
+        slots.map(|slots| (slots * 2 * TILE * L::N).wrapping_mul(tiles))
+    }
+
+    /// Asks for what a tile needs that follows. Those are done too soon to ask for one another: a tile that
+    /// leads does it for one of them.
+    #[inline(always)]
+    fn fetch_follower<L: Lane<T = T>>(&self, tile: usize, run: usize) {
+        let tiles = self.order.follower(tile, run);
+        if self.pairs.resumes {
+            let aside = tile_of::<L>(&self.pairs.bins, tile);
+            let beyond = (2 * TILE * L::N).wrapping_mul(tiles);
+            fetch::<L, TILE>(&aside, 0, 0, beyond);
+        }
+        for &run in &self.pairs.following {
+            let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
+            let [past, response] = self.beyond::<L>(run, tiles);
+            for k in 0..run.count {
+                fetch::<L, TILE>(&x, k, 0, past);
+                fetch::<L, TILE>(&h, k, 0, response);
+            }
+        }
     }
 
     /// `V` vectors of a tile from `first` on, for this block and the next.
@@ -268,11 +338,18 @@ impl<T: Scalar> Bins<'_, T> {
     ) -> [Complex<L>; V] {
         let mut now = [Complex::<L>::zero(); V];
         let mut next = now;
+        let alike = self.order.alike(tile);
+        if FAR
+            && first == 0
+            && let Turns::Tiles(run) = self.order.turns
+        {
+            self.fetch_follower::<L>(tile, run);
+        }
         for &twin in &self.pairs.leading {
             let run = twin.run;
             let parts = run.count + usize::from(twin.next);
             let (x, h) = operands::<L>(self.paths, self.pasts, run, parts, tile);
-            let [past, response] = self.beyond::<L>(run, tile);
+            let [past, response] = self.beyond::<L>(run, alike);
             if FAR {
                 fetch::<L, V>(&h, 0, first, response);
             }
@@ -303,7 +380,12 @@ impl<T: Scalar> Bins<'_, T> {
         if self.pairs.leaves {
             let size = 2 * TILE * L::N;
             let mut aside = RowsMut::<L>::new(&mut self.pairs.bins, tile * size, size, 1, 2 * TILE);
+            let beyond = size.wrapping_mul(alike);
             for v in 0..V {
+                if FAR {
+                    aside.fetch(0, first + v, beyond);
+                    aside.fetch(0, TILE + first + v, beyond);
+                }
                 aside.set(0, first + v, next[v].re);
                 aside.set(0, TILE + first + v, next[v].im);
             }
@@ -327,8 +409,8 @@ impl<T: Scalar> Bins<'_, T> {
         }
         for &run in &self.pairs.following {
             let (x, h) = operands::<L>(self.paths, self.pasts, run, run.count, tile);
-            if FAR {
-                let [past, response] = self.beyond::<L>(run, tile);
+            if FAR && self.order.turns == Turns::Halves {
+                let [past, response] = self.beyond::<L>(run, self.order.alike(tile));
                 fetch::<L, V>(&x, 0, first, past);
                 fetch::<L, V>(&h, 0, first, response);
             }
@@ -386,7 +468,9 @@ mod tests {
         #[inline(always)]
         fn run<L: Lane<T = f64>>(mut self) {
             let size = 2 * TILE * L::N;
-            for tile in 0..self.out.len() / size {
+            let tiles = self.out.len() / size;
+            self.bins.begin(0..tiles, true);
+            for tile in 0..tiles {
                 let sum = self.bins.tile::<L>(tile);
                 for v in 0..TILE {
                     let at = tile * size + v * L::N;
@@ -509,6 +593,47 @@ mod tests {
                 assert!((a - b).abs() < 1e-12, "{cpu}, block {block}, {n}: {a}, {b}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_comes_next() {
+        for (run, pieces) in [(1, 1), (2, 1), (8, 1), (1, 3), (4, 2)] {
+            for (back, even) in [(false, false), (false, true), (true, false), (true, true)] {
+                let len = 2 * run * pieces;
+                let mut starts: Vec<usize> = (1..5).map(|batch| batch * len).collect();
+                if back {
+                    starts.reverse();
+                }
+                let (mut next, mut asked) = (None, Vec::new());
+                for start in starts {
+                    let order = Order {
+                        turns: Turns::Tiles(run),
+                        batch: start..start + len,
+                        back,
+                    };
+                    for tile in order.batch.clone() {
+                        if even == (tile & run == 0) {
+                            assert!(next.is_none_or(|next| next == tile), "{order:?}, {tile}");
+                            next = Some(tile.wrapping_add(order.alike(tile)));
+                            asked.push(tile.wrapping_add(order.follower(tile, run)));
+                        } else if next.is_some() {
+                            assert!(asked.contains(&tile), "{order:?}, {tile}");
+                            asked.retain(|&asked| asked != tile);
+                        }
+                    }
+                }
+                assert!(asked.len() <= run, "some were passed over: {asked:?}");
+            }
+        }
+        let halves = |tile: usize| {
+            let order = Order {
+                turns: Turns::Halves,
+                batch: 8..16,
+                back: true,
+            };
+            tile.wrapping_add(order.alike(tile))
+        };
+        assert_eq!([8, 14, 15].map(halves), [9, 15, 0]);
     }
 
     #[test]

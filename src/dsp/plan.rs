@@ -240,7 +240,7 @@ impl Plan {
         Ok(Outline {
             cpu: self.cpu,
             ns_per_frame: cost::per_frame::<T>(self.cpu, &layout, counts),
-            bytes: cost::bytes::<T>(&layout, counts),
+            bytes: cost::bytes::<T>(self.cpu, &layout, counts),
             layout,
             counts,
         })

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use num_traits::Float;
 
 use super::error::BuildError;
-use super::fft::Transform;
+use super::fft::{Slot, Transform};
 use super::plan::{Plan, Prepared};
 use super::product::{Pasts, Path, Run, Sum};
 use super::routing::Routing;
@@ -273,7 +273,7 @@ impl<T: Sample> StoredConvolver<T> {
             }
             block = &desk.cleared;
         }
-        transform.forward(steps, block, &mut desk.work[0], spectra, 0);
+        transform.forward(steps, block, &mut desk.work[0], Slot::near(spectra, 0));
         true
     }
 

@@ -10,7 +10,7 @@ use super::voice::{Desk, Stretch, Voice};
 use crate::dsp::compiled::Compiled;
 use crate::dsp::delay_line::DelayLine;
 use crate::dsp::fade::Fade;
-use crate::dsp::fft::Transform;
+use crate::dsp::fft::{Slot, Transform};
 use crate::dsp::history::History;
 use crate::dsp::product::Path;
 use crate::dsp::scheme::{LevelShape, Pace};
@@ -78,7 +78,7 @@ impl<T: Sample> Level<T> {
         };
         let desks = agenda.map(desk).max().unwrap_or(1);
         let output = |paths: &Vec<Path<T>>| {
-            let voice = || Voice::new(shape, paths.len());
+            let voice = || Voice::new(set.bench.cpu, shape, paths.len());
             Output {
                 voice: voice(),
                 leaving: exchange.then(voice),
@@ -220,7 +220,7 @@ impl<T: Sample> Level<T> {
         let (share, old) = (self.share(shelf), self.leaving_share(shelf));
         let mut done = 0;
         for (input, history) in histories.iter().enumerate() {
-            if self.forward(input, 0..self.transform.steps(), history) {
+            if self.forward(input, 0..self.transform.steps(), history, share.far) {
                 done += i64::from(share.input_at_once);
             }
         }
@@ -348,7 +348,7 @@ impl<T: Sample> Level<T> {
     ) -> Option<u32> {
         match *task {
             Task::Forward { input } => {
-                let done = self.forward(input, stretch.steps, &histories[input]);
+                let done = self.forward(input, stretch.steps, &histories[input], share.far);
                 done.then_some(0)
             }
             Task::Collect { output } => {
@@ -398,16 +398,25 @@ impl<T: Sample> Level<T> {
     }
 
     #[inline]
-    fn forward(&mut self, input: usize, steps: Range<usize>, history: &History<T>) -> bool {
+    fn forward(
+        &mut self,
+        input: usize,
+        steps: Range<usize>,
+        history: &History<T>,
+        far: bool,
+    ) -> bool {
         let line = &mut self.lines[input];
         if line.newest_is_silent() {
             return false;
         }
         let block = history.block(self.at, self.transform.block());
-        let newest = line.newest();
-        let spectra = line.spectra_mut().samples_mut();
+        let slot = Slot {
+            index: line.newest(),
+            spectra: line.spectra_mut().samples_mut(),
+            far,
+        };
         let work = &mut self.forward_work;
-        self.transform.forward(steps, block, work, spectra, newest);
+        self.transform.forward(steps, block, work, slot);
         true
     }
 }

@@ -139,7 +139,7 @@ impl<T: Sample> Responses<T> {
                 Some(run) => Turns::Tiles(run),
                 None => Turns::Halves,
             };
-            let turns = shape.in_pairs().then_some(turns);
+            let turns = shape.in_pairs::<T>(bench.cpu).then_some(turns);
             let work = Work {
                 transform,
                 shape: *shape,

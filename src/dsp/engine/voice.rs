@@ -8,7 +8,7 @@ use crate::dsp::fft::{Bins, Transform};
 use crate::dsp::pairs::Pairs;
 use crate::dsp::product::{Pasts, Path, Run, Sum, with_its_room};
 use crate::dsp::scheme::{LevelShape, Pace};
-use crate::kernel::Buffer;
+use crate::kernel::{Buffer, Cpu};
 use crate::signal::Sample;
 
 /// Steps of a task that are done in one go, and how many tiles of a sum they make.
@@ -82,7 +82,7 @@ impl<T: Sample> Block<T> {
 }
 
 impl<T: Sample> Voice<T> {
-    pub fn new(shape: LevelShape, routes: usize) -> Self {
+    pub fn new(cpu: Cpu, shape: LevelShape, routes: usize) -> Self {
         let block = || Block {
             samples: Buffer::zeros(shape.block),
             sounds: false,
@@ -97,11 +97,11 @@ impl<T: Sample> Voice<T> {
         let spread = shape.pace == Pace::Spread;
         Self {
             // A run for each partition at most, and one more where the ring of the past breaks.
-            runs: Vec::with_capacity(match shape.in_pairs() && spread {
+            runs: Vec::with_capacity(match shape.in_pairs::<T>(cpu) && spread {
                 true => 0,
                 false => routes * (shape.partitions + 1),
             }),
-            pairs: shape.in_pairs().then(pairs),
+            pairs: shape.in_pairs::<T>(cpu).then(pairs),
             ahead: (!spread).then(ahead),
             spared: 0,
             making: block(),

@@ -255,6 +255,14 @@ impl<T: Sample> Bins<'_, T> {
             Self::Pairs(bins) => bins.tile::<L>(tile),
         }
     }
+
+    /// See [`pairs::Bins::begin`].
+    #[inline(always)]
+    fn begin(&mut self, batch: Range<usize>, back: bool) {
+        if let Self::Pairs(bins) = self {
+            bins.begin(batch, back);
+        }
+    }
 }
 
 /// The last `4 N` points of each subtree, down to the bins, in registers.
@@ -268,6 +276,8 @@ pub struct ForwardLeaves<'a, T> {
     pub spectra: &'a mut [T],
     pub start: usize,
     pub stride: usize,
+    /// Whether each tile is asked for ahead.
+    pub far: bool,
 }
 
 impl<T: Sample> Body<T> for ForwardLeaves<'_, T> {
@@ -285,6 +295,9 @@ impl<T: Sample> Body<T> for ForwardLeaves<'_, T> {
         }
     }
 }
+
+/// What is far away is asked for so many tiles before it is written.
+const AHEAD: usize = 4;
 
 impl<T: Sample> ForwardLeaves<'_, T> {
     #[inline(always)]
@@ -322,6 +335,13 @@ impl<T: Sample> ForwardLeaves<'_, T> {
                 }
             }
         }
+        if self.far {
+            for m in 0..M {
+                for v in 0..2 * TILE {
+                    to.fetch(m, v, AHEAD * self.stride);
+                }
+            }
+        }
         let x = down(x, &rest);
         for m in 0..M {
             for v in 0..TILE {
@@ -345,6 +365,7 @@ impl<T: Sample> Body<T> for Collect<'_, '_, T> {
         let size = 2 * TILE * L::N;
         let (first, tiles) = (self.tiles.start, self.tiles.len());
         let mut to = RowsMut::<L>::new(self.bins, first * size, size, tiles, 2 * TILE);
+        self.from.begin(self.tiles, false);
         for tile in 0..tiles {
             let sum = self.from.tile::<L>(first + tile);
             for v in 0..TILE {
@@ -376,6 +397,7 @@ impl<T: Sample> Body<T> for InverseLeaves<'_, '_, T> {
         let each = leaf_vectors(L::N);
         let rest = Rows::<L>::new(self.rest, 0, each * L::N, self.leaves, each);
         let [mut re, mut im] = RowsMut::<L>::pair(self.work, self.starts, tile, self.leaves, TILE);
+        self.bins.begin(self.leaf..self.leaf + self.leaves, true);
         for (leaf, first) in self.first.chunks_exact(6).take(self.leaves).enumerate() {
             let mut y = self.bins.tile::<L>(self.leaf + leaf);
             y = within(last_back(y, &rest, leaf));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::pass::{ForwardLeaves, ForwardPass, InverseLeaves, InversePass, Piece, Points};
-use super::{Bins, Transform};
+use super::{Bins, Slot, Transform};
 use crate::kernel::{Body, Lane};
 use crate::signal::Sample;
 
@@ -13,8 +13,7 @@ pub struct ForwardSteps<'a, T: Sample> {
     pub steps: Range<usize>,
     pub points: Points<'a, T>,
     pub work: &'a mut [T],
-    pub spectra: &'a mut [T],
-    pub slot: usize,
+    pub slot: Slot<'a, T>,
     pub slots: usize,
 }
 
@@ -67,9 +66,10 @@ impl<T: Sample> Body<T> for ForwardSteps<'_, T> {
                     leaves,
                     first: transform.leaves.first.of(node, leaves),
                     rest: transform.leaves.rest(node, leaves),
-                    spectra: &mut *self.spectra,
-                    start: (node * self.slots + self.slot) * 2 * transform.tile,
+                    spectra: &mut *self.slot.spectra,
+                    start: (node * self.slots + self.slot.index) * 2 * transform.tile,
                     stride: self.slots * 2 * transform.tile,
+                    far: self.slot.far,
                 };
                 body.run::<L>();
             }

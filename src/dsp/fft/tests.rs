@@ -40,7 +40,12 @@ fn sizes() -> impl Iterator<Item = usize> {
 fn forward<T: Sample>(transform: &Transform<T>, points: Points<'_, T>) -> Buffer<T> {
     let mut work = Buffer::zeros(transform.work_len());
     let mut spectrum = Buffer::zeros(2 * transform.block());
-    transform.run_forward(0..transform.steps(), points, &mut work, &mut spectrum, 0);
+    transform.run_forward(
+        0..transform.steps(),
+        points,
+        &mut work,
+        Slot::near(&mut spectrum, 0),
+    );
     spectrum
 }
 
@@ -57,7 +62,7 @@ impl<T: Sample> Pair<T> {
         line.turn(false);
         let mut work = Buffer::zeros(transform.work_len());
         let past = line.spectra_mut().samples_mut();
-        transform.forward(0..transform.steps(), block, &mut work, past, 0);
+        transform.forward(0..transform.steps(), block, &mut work, Slot::near(past, 0));
         let mut spectra = Spectra::new(transform.block(), 1);
         transform.response(window, spectra.samples_mut(), 0);
         let partitions = Partitions {
@@ -268,8 +273,13 @@ fn steps_change_no_bit<T: Sample>() {
                 };
                 let mut work = Buffer::zeros(transform.work_len());
                 let mut pieces = Buffer::zeros(2 * block);
-                for steps in cut() {
-                    transform.forward(steps, &x, &mut work, &mut pieces, 0);
+                for (far, steps) in [false, true].into_iter().cycle().zip(cut()) {
+                    let slot = Slot {
+                        spectra: &mut pieces,
+                        index: 0,
+                        far,
+                    };
+                    transform.forward(steps, &x, &mut work, slot);
                 }
                 assert!(*whole == *pieces, "forward, block {block}, {cpu:?}");
                 let mut out = vec![T::zero(); block];

@@ -8,6 +8,8 @@ pub(crate) use direct::Direct;
 pub(crate) use levels::Levels;
 pub(crate) use uniform::Uniform;
 
+use crate::kernel::{Cpu, Vectors};
+
 /// When a level works on a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -104,11 +106,11 @@ impl LevelShape {
         last + 1 - self.nearest()
     }
 
-    /// Whether products are made for two blocks at once (see `pairs.rs`): where there are enough of
-    /// them to gain by it.
-    pub fn in_pairs(&self) -> bool {
-        const LEAST: usize = 8;
-        self.partitions >= LEAST
+    /// Whether products of samples `T` are made for two blocks at once (see `pairs.rs`): where there are
+    /// enough of them to gain by it, and fewer will do where whole tiles fit the registers.
+    pub fn in_pairs<T: Vectors>(&self, cpu: Cpu) -> bool {
+        let least = if cpu.registers::<T>() >= 32 { 4 } else { 8 };
+        self.partitions >= least
     }
 }
 
