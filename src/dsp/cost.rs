@@ -40,7 +40,7 @@ impl Counts {
 }
 
 /// Costs of f32 on one kind of CPU, in nanoseconds; f64 has half the lanes and costs twice.
-/// Fitted to the least times of some hundred runs (one channel and 16, responses of 25 ms to 10 s, up to
+/// Fitted to the least times of some hundred runs (one channel, 16 and 64, responses of 25 ms to 10 s, up to
 /// 200 layouts each, calls of 64 frames) of an EPYC of the Zen 4 generation, with each kind.
 #[derive(Debug, Clone, Copy)]
 struct Table {
@@ -51,7 +51,8 @@ struct Table {
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
     transforms: (f64, f64, f64),
-    /// What they cost beside that where the spectra that they write and read come from memory.
+    /// What they cost beside that where the spectra that they write and read come from memory; 0 where
+    /// the products' price has that in it.
     distance: f64,
     /// One product, for one bin, when its operands come from the first, the second, or a more
     /// distant level of cache, or from memory; made in pairs.
