@@ -40,8 +40,9 @@ impl Counts {
 }
 
 /// Costs of f32 on one kind of CPU, in nanoseconds; f64 has half the lanes and costs twice.
-/// Fitted to the least times of some hundred runs (one channel, 16 and 64, responses of 25 ms to 10 s, up to
-/// 200 layouts each, calls of 64 frames) of an EPYC of the Zen 4 generation, with each kind.
+/// Fitted to the least times of some hundred runs (one channel and 16, with AVX-512 64 as well, responses of
+/// 25 ms to 10 s, up to 200 layouts each, calls of 64 frames) of an EPYC of the Zen 4 generation, with each
+/// kind.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     /// One tap of the head, for one frame.
