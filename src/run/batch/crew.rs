@@ -260,12 +260,8 @@ impl Work {
                 books.summary.book(&record);
                 let left = self.todo.len() - books.summary.done - books.summary.failed;
                 json["left"] = left.into();
-                // After a line that is missing none says how many are left: a run that has lost
-                // one did not come to its end.
-                if books.broken.is_none()
-                    && let Err(error) = books.manifest.write(&json)
-                {
-                    books.broken = Some(error);
+                if let Err(error) = books.manifest.write(&json) {
+                    books.broken.get_or_insert(error);
                     desk.stop.store(true, Relaxed);
                 }
             }

@@ -298,6 +298,8 @@ pub(super) struct Manifest {
     line: Vec<u8>,
     /// Bytes of the lines that are whole.
     whole: u64,
+    /// Whether a line is missing.
+    broken: bool,
 }
 
 impl Manifest {
@@ -325,18 +327,25 @@ impl Manifest {
             file,
             line: Vec::new(),
             whole,
+            broken: false,
         })
     }
 
-    /// Appends a line in one piece, or nothing.
+    /// Appends a line in one piece, or nothing; after one that is missing none follows, for by its count
+    /// of what is left the run would seem to have come to its end.
     pub fn write(&mut self, record: &Value) -> std::io::Result<()> {
+        if self.broken {
+            return Err(std::io::Error::other("a line before this one is missing"));
+        }
         self.line.clear();
         writeln!(self.line, "{record}")?;
         let written = self.file.write_all(&self.line);
-        match written {
-            Ok(()) => self.whole += self.line.len() as u64,
+        if written.is_ok() {
+            self.whole += self.line.len() as u64;
+        } else {
+            self.broken = true;
             // A full disk may have taken its beginning. Where that stays, `--resume` cuts it off.
-            Err(_) => drop(self.file.set_len(self.whole)),
+            let _ = self.file.set_len(self.whole);
         }
         written
     }
@@ -477,6 +486,27 @@ mod tests {
         let before = past.of("a.wav").unwrap();
         assert_eq!((before.bytes, before.this_version), (Some(77), true));
         assert!(past.of("b.wav").is_none());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn after_a_line_that_is_missing_none_follows() {
+        let path = path("missing");
+        let mut manifest = Manifest::open(&path, false).unwrap();
+        manifest.write(&failed("a.wav")).unwrap();
+        let whole = fs::read(&path).unwrap();
+        // One that cannot be written to, as on a full disk, until there is room again.
+        let closed = File::open(&path).unwrap();
+        let open = std::mem::replace(&mut manifest.file, closed);
+        assert!(manifest.write(&failed("b.wav")).is_err());
+        manifest.file = open;
+        assert!(manifest.write(&failed("c.wav")).is_err());
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        drop(manifest);
+        // The next run goes on.
+        let mut manifest = Manifest::open(&path, true).unwrap();
+        manifest.write(&failed("b.wav")).unwrap();
+        assert!(Past::read(&path).unwrap().of("b.wav").is_some());
         fs::remove_file(path).unwrap();
     }
 
