@@ -64,14 +64,6 @@ impl Header {
         self.riff(samples) <= self.limit
     }
 
-    /// Bytes of samples that fit into a file that needs no more than 32 bits.
-    #[cfg(feature = "live")]
-    pub fn most(&self) -> u64 {
-        let place = if self.place { LONG as u64 } else { 0 };
-        // One less, for the byte that makes an odd length even.
-        self.limit + place - (self.bytes.len() as u64 - 8)
-    }
-
     /// Names the lengths: so many bytes of samples, in frames of so many bytes. What is too long
     /// and has no place to say so keeps its open length, which lasts until the file ends.
     pub fn name_sizes(&mut self, samples: u64, frame: usize) {

@@ -129,10 +129,11 @@ impl WavSink {
         Ok(())
     }
 
-    /// Bytes of samples that fit into a file of 4 GiB; none for a pipe, which has no end.
-    #[cfg(feature = "live")]
-    pub(crate) fn most(&self) -> Option<u64> {
-        self.can_take_back().then(|| self.header.most())
+    /// The file at `path`, which becomes RF64 from `limit` bytes on.
+    #[cfg(all(test, feature = "live"))]
+    pub(crate) fn create_short(path: &Path, spec: Spec, limit: u64) -> Result<Self, WriteError> {
+        let medium = Medium::create(path, false)?;
+        Self::new(medium, spec, None, &Tags::default(), limit)
     }
 
     /// Forgets what lies behind so many bytes of samples, where that is possible.

@@ -212,8 +212,7 @@ impl Recorder {
             format: SampleFormat::F32,
         };
         let file = WavSink::create(path, spec, None, replace)?;
-        let most = file.most().unwrap_or(u64::MAX) / spec.frame_bytes() as u64;
-        self.begin(Box::new(file), path, rate, channels, most)
+        self.begin(Box::new(file), path, rate, channels)
     }
 
     fn begin(
@@ -222,7 +221,6 @@ impl Recorder {
         path: &Path,
         rate: SampleRate,
         channels: usize,
-        most: u64,
     ) -> Result<(), WriteError> {
         // 0 means none; the label's other end keeps 16 bits of it.
         self.count = self.count % 0xffff + 1;
@@ -233,7 +231,7 @@ impl Recorder {
         let fits = |reel: &&Arc<Reel>| (reel.rate, reel.channels) == (rate, channels);
         let reel = self.reel.as_ref().filter(fits).map(Arc::clone);
         let heard = Arc::clone(&shared);
-        let mut writer = Writer::new(number, channels, most, medium, (reel, more), heard);
+        let mut writer = Writer::new(number, channels, medium, (reel, more), heard);
         let wanted = Arc::clone(&self.wanted);
         let write = move || {
             let stopped = writer.run();

@@ -21,8 +21,6 @@ const PIECE: usize = 1 << 16;
 pub(super) struct Writer {
     number: u32,
     channels: usize,
-    /// Frames that the file may hold.
-    most: u64,
     medium: Box<dyn Medium>,
     reel: Option<Arc<Reel>>,
     /// Reels that follow.
@@ -40,8 +38,6 @@ pub(super) enum Stopped {
     Asked,
     /// Nobody wants the file.
     GivenUp,
-    /// The file is as long as a WAV file can be.
-    AtLimit,
     Failed(WriteError),
 }
 
@@ -49,7 +45,6 @@ impl Writer {
     pub fn new(
         number: u32,
         channels: usize,
-        most: u64,
         medium: Box<dyn Medium>,
         (reel, more): (Option<Arc<Reel>>, Receiver<Arc<Reel>>),
         shared: Arc<Shared>,
@@ -57,7 +52,6 @@ impl Writer {
         Self {
             number,
             channels,
-            most,
             medium,
             reel,
             more,
@@ -73,10 +67,8 @@ impl Writer {
         loop {
             // Read before the ring is, so that what was there when it was set is written.
             let stop = self.shared.stop.load(Ordering::Acquire);
-            match self.drain() {
-                Ok(()) => {}
-                Err(Stopped::AtLimit) => return self.flush().err().unwrap_or(Stopped::AtLimit),
-                Err(stopped) => return stopped,
+            if let Err(stopped) = self.drain() {
+                return stopped;
             }
             if stop {
                 let rest = self.last_lost().and_then(|()| self.flush());
@@ -118,16 +110,9 @@ impl Writer {
             let mut words = std::mem::take(&mut self.words);
             words.resize(samples, 0);
             ring.pop_slice(&mut words);
-            let most = self.most - self.frames();
-            let fits = usize::try_from(most).map_or(samples, |most| {
-                samples.min(most.saturating_mul(self.channels))
-            });
-            let done = self.put(words[..fits].iter().copied());
+            let done = self.put(words.iter().copied());
             self.words = words;
             done?;
-            if fits < samples {
-                return Err(Stopped::AtLimit);
-            }
         }
         self.flush()
     }
@@ -146,13 +131,9 @@ impl Writer {
     /// Silence in the place of what was lost.
     fn silence(&mut self, frames: u64) -> Result<(), Stopped> {
         self.shared.lost.fetch_add(frames, Ordering::Relaxed);
-        let fits = frames.min(self.most - self.frames());
         // A piece at a time, whatever their number.
-        for _ in 0..fits {
+        for _ in 0..frames {
             self.put(std::iter::repeat_n(0, self.channels))?;
-        }
-        if fits < frames {
-            return Err(Stopped::AtLimit);
         }
         Ok(())
     }
@@ -191,7 +172,6 @@ impl Writer {
         let bytes = frames * 4 * self.channels as u64;
         let why = match &stopped {
             Stopped::Asked | Stopped::GivenUp => None,
-            Stopped::AtLimit => Some("a WAV file ends at 4 GiB".to_owned()),
             Stopped::Failed(WriteError::Full { .. }) => Some("no space left".to_owned()),
             Stopped::Failed(WriteError::SizeLimit { .. }) => {
                 Some("it grew past the size that the system allows".to_owned())
