@@ -260,12 +260,13 @@ impl Playback {
 
     /// While sound passes: keeps the fill where it is meant to be.
     fn follow(&mut self, at: f64, age: f64, takes: f64) {
-        let held = self.held() as f64;
-        let behind = held - takes;
+        let told = self.latest.total.saturating_sub(self.read) as f64;
+        let behind = self.held() as f64 - takes;
         let takes_usually = self.takes_usually();
         let stats = &self.parts.stats;
         match &mut self.parts.follow {
-            None => stats.fill.follow(held + age, 0.02),
+            // Of a callback of the input that is under way, nothing is counted before it is told.
+            None => stats.fill.follow(told + age, 0.02),
             Some(Follow {
                 clock,
                 varispeed,
@@ -444,9 +445,10 @@ mod tests {
         Behind,
     }
 
-    /// Frames that are missed by an output that shares one cycle with its input, if their order is
-    /// this one until sound has passed for a while, and that one from then on.
-    fn missed(period: usize, first: Order, then: Order) -> u64 {
+    /// An output that shares one cycle with its input, if their order is this one until sound has passed
+    /// for so many cycles, and that one from then on: frames that it missed, frames that it left out, and
+    /// how far the fill that was shown was from what was meant.
+    fn cycles(period: usize, first: Order, changes: usize, then: Order) -> (u64, u64, f64) {
         let rate = SampleRate::new(48_000).unwrap();
         let hz = f64::from(rate.hz());
         let stats = Arc::new(Stats::new(1, 1));
@@ -469,9 +471,9 @@ mod tests {
             output_rate: hz,
         });
         let (half, mut out) = (vec![0.0; period / 2], vec![0.0; period]);
-        let (mut total, mut passed) = (0, 0);
+        let (mut total, mut passed, mut off) = (0, 0, 0.0f64);
         for cycle in 0..1000 {
-            let order = if passed < 50 { first } else { then };
+            let order = if passed < changes { first } else { then };
             let moment = Moment {
                 at: Duration::from_secs_f64((cycle * period) as f64 / hz),
                 delay: Duration::ZERO,
@@ -496,10 +498,14 @@ mod tests {
             assert!(told.is_ok());
             stats.input.called(moment, period, hz);
             call(Order::Behind);
-            passed += usize::from(stats.running.load(Relaxed));
+            if stats.running.load(Relaxed) {
+                passed += 1;
+                off = off.max((stats.fill.get() - stats.target.get()).abs());
+            }
         }
-        assert!(passed > 100, "sound never begins");
-        stats.starved_frames.load(Relaxed)
+        assert!(passed > changes + 400, "sound never begins");
+        let [missed, skipped] = [&stats.starved_frames, &stats.skipped_frames];
+        (missed.load(Relaxed), skipped.load(Relaxed), off)
     }
 
     #[test]
@@ -507,8 +513,12 @@ mod tests {
         let orders = [Order::Before, Order::Between, Order::Untold, Order::Behind];
         for first in orders {
             for then in orders {
-                let missed = missed(1024, first, then);
-                assert_eq!(missed, 0, "{first:?}, then {then:?}");
+                for changes in [50, 500] {
+                    let (missed, skipped, off) = cycles(1024, first, changes, then);
+                    let when = format!("{first:?}, after {changes} cycles {then:?}");
+                    assert_eq!((missed, skipped), (0, 0), "{when}");
+                    assert!(off < 1.0, "{when}: the fill shown is off by {off} frames");
+                }
             }
         }
     }
