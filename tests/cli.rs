@@ -741,9 +741,15 @@ fn a_plan_covers_every_tap_within_the_latency_that_was_accepted() {
             covered = until;
         }
         assert!(covered >= frames, "{line}: {covered} taps");
-        if let Some(half) = plan["square"].as_u64() {
-            assert_eq!(half, number(&plan["head"]), "{line}");
-            assert_eq!(2 * half, number(&plan["levels"][0]["block"]), "{line}");
+        // From the head's taps on up to half of the first level's block.
+        let squares = plan["squares"].as_array().unwrap();
+        let mut part = number(&plan["head"]);
+        for square in squares {
+            assert_eq!(number(square), part, "{line}");
+            part *= 2;
+        }
+        if !squares.is_empty() {
+            assert_eq!(part, number(&plan["levels"][0]["block"]), "{line}");
         }
         assert!(plan["ns_per_frame"].as_f64().unwrap() > 0.0 && number(&plan["bytes"]) > 0);
     }

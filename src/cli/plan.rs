@@ -50,14 +50,15 @@ pub(super) struct Args {
 }
 
 const EXAMPLES: &str = "\
-The parts: the head is convolved in the time domain, so that nothing waits; where there is a
-square, what the first half of the smallest block is to the second is made of spectra in
-between; each level holds partitions of one size as spectra. A level that is spread answers to
-what came at least one of its blocks before the block it makes, so that its work has a whole
-block's time; what is later is the level's before it, so their taps overlap. Where responses may
-be exchanged (--swaps, always with `faltung live`) each tap has one level for good, which costs
-more. The plan is the one with the least predicted cost. Files need no answer in time: there
-(--files) all blocks have one size, and their latency is taken out of the result.
+The parts: the head is convolved in the time domain, so that nothing waits; where there are
+squares, what the first half of level 1's block is to the second is made of spectra in between,
+and in smaller squares what the halves of these halves are to one another; each level holds
+partitions of one size as spectra. A level that is spread answers to what came at least one of
+its blocks before the block it makes, so that its work has a whole block's time; what is later
+is the level's before it, so their taps overlap. Where responses may be exchanged (--swaps,
+always with `faltung live`) each tap has one level for good, which costs more. The plan is the
+one with the least predicted cost. Files need no answer in time: there (--files) all blocks have
+one size, and their latency is taken out of the result.
 
 Examples:
   faltung plan hall.wav
@@ -129,7 +130,7 @@ fn to_json(ir: &ImpulseResponse, routing: &Routing, outline: &Outline) -> serde_
         "routing": routing.to_string(),
         "latency": outline.latency(),
         "head": outline.head(),
-        "square": outline.square(),
+        "squares": outline.squares().collect::<Vec<_>>(),
         "levels": outline.levels().map(level).collect::<Vec<_>>(),
         "ns_per_frame": outline.ns_per_frame(),
         "bytes": outline.bytes(),

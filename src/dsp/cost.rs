@@ -47,14 +47,15 @@ impl Counts {
 struct Table {
     /// One tap of the head, for one frame.
     tap: f64,
-    /// The square of a layout that has one, for one frame of its block; infinite where none has.
+    /// The least square, for one frame of its block, where it needs no level.
     square: f64,
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
     transforms: (f64, f64, f64),
-    /// What they cost beside that where the spectra that they write and read come from memory; 0 where
-    /// the products' price has that in it.
-    distance: f64,
+    /// What they cost beside that where the spectra that they write and read come from the last level of
+    /// cache, among many channels, each of which pushes away what others have nearer; or from memory. 0
+    /// where the products' price has that in it.
+    distance: [f64; 2],
     /// One product, for one bin, when its operands come from the first, the second, or a more
     /// distant level of cache, or from memory; made in pairs.
     products: [f64; 4],
@@ -68,7 +69,7 @@ fn table(lanes_f32: usize) -> Table {
             tap: 0.0168,
             square: 1.0,
             transforms: (1.19, 0.77, 0.21),
-            distance: 4.0,
+            distance: [1.0, 4.0],
             products: [0.065, 0.085, 0.15, 0.40],
             alone: [1.1, 1.5, 1.8, 2.0],
         },
@@ -76,7 +77,7 @@ fn table(lanes_f32: usize) -> Table {
             tap: 0.0175,
             square: f64::INFINITY,
             transforms: (2.2, 0.25, 0.44),
-            distance: 0.0,
+            distance: [0.0; 2],
             products: [0.125, 0.11, 0.21, 0.55],
             alone: [1.1, 1.2, 1.6, 2.0],
         },
@@ -84,7 +85,7 @@ fn table(lanes_f32: usize) -> Table {
             tap: 0.071,
             square: f64::INFINITY,
             transforms: (6.0, 1.25, 1.2),
-            distance: 0.0,
+            distance: [0.0; 2],
             products: [0.30, 0.30, 0.36, 0.53],
             alone: [1.0, 1.0, 1.2, 2.0],
         },
@@ -109,6 +110,8 @@ const PIECES: f64 = 0.19;
 const LEVEL: f64 = 0.38;
 /// Fixed cost of a block at once, whatever its size, for each input and output.
 const BLOCK: f64 = 156.0;
+/// The same for a square that a level makes.
+const SQUARE: f64 = 50.0;
 
 /// Room in the levels of cache, in bytes; of the last, which others use as well, what is ours.
 const CACHES: [usize; 3] = [32 << 10, 600 << 10, 12 << 20];
@@ -123,18 +126,20 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
     let segments = (CALL as f64 / layout.granule() as f64).max(1.0);
     let fixed = FRAME * segments + if spread { PIECES } else { 0.0 };
     let mut sum = routes * table.tap * width * taps + fixed * ends;
-    if layout.square.is_some() {
+    for part in layout.squares() {
         // One in two blocks.
-        sum += routes * table.square * width / 2.0;
+        sum += square::<T>(cpu, part, counts) / 2.0;
     }
-    let prices = product_prices::<T>(cpu, layout, counts);
-    let depths = depths::<T>(layout, counts);
+    let prices = product_prices::<T>(cpu, &layout.levels, counts);
+    let depths = depths::<T>(&layout.levels, counts);
     for ((level, price), depth) in layout.levels.iter().zip(prices).zip(depths) {
-        let pieces = match level.pace {
-            Pace::AtOnce => BLOCK / level.block as f64,
-            Pace::Spread => LEVEL.max(BLOCK / level.block as f64),
+        let block = BLOCK / level.block as f64;
+        let (pieces, others) = match level.pace {
+            Pace::AtOnce => (block, 0.0),
+            Pace::Spread => (LEVEL.max(block), 1.0 - 1.0 / ends.max(1.0)),
         };
-        let distance = average(&[0.0, 0.0, 0.0, table.distance], depth);
+        let [last, memory] = table.distance;
+        let distance = average(&[0.0, 0.0, last * others, memory], depth);
         let transforms = table.transforms(level.block) + distance;
         sum += (width * transforms + pieces) * ends;
         sum += width * price * routes * level.mean_reach();
@@ -142,8 +147,25 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
     sum
 }
 
+/// What squares of so many frames cost for one of these.
+fn square<T: Sample>(cpu: Cpu, part: usize, counts: Counts) -> f64 {
+    let table = table(cpu.lanes::<f32>());
+    let width = size_of::<T>() as f64 / 4.0;
+    let (ends, routes) = (counts.ends(), counts.routes as f64);
+    if Transform::<T>::square_block(cpu) == Some(part) {
+        return routes * table.square * width;
+    }
+    let [price, ..] = table.products;
+    let transforms = width * table.transforms(part);
+    (transforms + SQUARE / part as f64) * ends + width * price * table.alone[0] * routes
+}
+
 /// What one product of f32 costs for one bin, in nanoseconds, for each level.
-pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> Vec<f64> {
+pub(crate) fn product_prices<T: Sample>(
+    cpu: Cpu,
+    levels: &[LevelShape],
+    counts: Counts,
+) -> Vec<f64> {
     let table = table(cpu.lanes::<f32>());
     let price = |(level, depth): (&LevelShape, Range<usize>)| {
         let mut prices = table.products;
@@ -153,25 +175,30 @@ pub(crate) fn product_prices<T: Sample>(cpu: Cpu, layout: &Layout, counts: Count
         }
         average(&prices, depth)
     };
-    let depths = depths::<T>(layout, counts);
-    layout.levels.iter().zip(depths).map(price).collect()
+    let depths = depths::<T>(levels, counts);
+    levels.iter().zip(depths).map(price).collect()
 }
 
 /// Where each level's spectra lie, in bytes from the nearest on. They are touched again after one block;
 /// until then those of all smaller levels have passed several times. So what is nearest stays nearest.
-fn depths<T: Sample>(layout: &Layout, counts: Counts) -> impl Iterator<Item = Range<usize>> {
+fn depths<T: Sample>(
+    levels: &[LevelShape],
+    counts: Counts,
+) -> impl Iterator<Item = Range<usize>> + '_ {
     let channels = counts.inputs + counts.routes;
-    layout.levels.iter().scan(0, move |depth, level| {
-        let begin = *depth;
-        *depth += level.partitions * level.block * 2 * size_of::<T>() * channels;
-        Some(begin..*depth)
+    let bytes =
+        move |level: &LevelShape| level.partitions * level.block * 2 * size_of::<T>() * channels;
+    levels.iter().map(move |level| {
+        let smaller = levels.iter().filter(|other| other.block < level.block);
+        let begin = smaller.map(bytes).sum();
+        begin..begin + bytes(level)
     })
 }
 
 /// Which levels' spectra come from memory, at least in part.
-pub(crate) fn far<T: Sample>(layout: &Layout, counts: Counts) -> Vec<bool> {
+pub(crate) fn far<T: Sample>(levels: &[LevelShape], counts: Counts) -> Vec<bool> {
     let [.., ours] = CACHES;
-    let depths = depths::<T>(layout, counts);
+    let depths = depths::<T>(levels, counts);
     depths.map(|depth| depth.end > ours).collect()
 }
 
@@ -233,14 +260,16 @@ pub(crate) fn bytes<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> usi
         2 * l.block * l.partitions * (inputs + routes)
             + l.block * (2 + 2 * desks + (2 + aside) * outputs)
     };
+    let square = |part: usize| level(&LevelShape::square(part));
     let samples = layout.levels.iter().map(level).sum::<usize>()
-        + routes * (layout.head + 2 * layout.square.unwrap_or(0))
+        + layout.squares().map(square).sum::<usize>()
+        + routes * layout.head
         + inputs * (layout.head + 4 * largest);
     samples * size_of::<T>()
 }
 
 /// Levels that work at once may be so large.
-const LARGEST_AT_ONCE: usize = 256;
+const LARGEST_AT_ONCE: usize = 512;
 /// And they may be felt so much in the call they fall in.
 const UNEVENNESS: f64 = 1.4;
 const SMALLEST: usize = 16;
@@ -256,9 +285,8 @@ pub(crate) fn cheapest<T: Sample>(
     shares: Shares,
 ) -> Layout {
     let mut best: Option<(f64, Layout)> = None;
-    let square = Transform::<T>::square_block(cpu);
     let mut consider = |layout: Layout| {
-        let layout = layout.with_square(square);
+        let layout = with_squares::<T>(cpu, layout, counts);
         let cost = per_frame::<T>(cpu, &layout, counts);
         let even = || unevenness::<T>(cpu, &layout, counts, cost) <= UNEVENNESS;
         if best.as_ref().is_none_or(|(least, _)| cost < *least) && even() {
@@ -290,6 +318,26 @@ pub(crate) fn cheapest<T: Sample>(
         block *= 2;
     }
     best.expect("there is always a candidate").1
+}
+
+/// Least squares that are worth a thought, where none does without a level.
+const SQUARES: [usize; 2] = [128, 256];
+
+/// The same layout with squares, or without, as costs less.
+pub(crate) fn with_squares<T: Sample>(cpu: Cpu, layout: Layout, counts: Counts) -> Layout {
+    let alone = Transform::<T>::square_block(cpu);
+    let least = alone
+        .into_iter()
+        .chain(SQUARES.into_iter().filter(|_| alone.is_none()));
+    let cost = |layout: &Layout| per_frame::<T>(cpu, layout, counts);
+    let mut best = layout.clone();
+    for least in least {
+        let with = layout.clone().with_squares(Some(least));
+        if cost(&with) < cost(&best) {
+            best = with;
+        }
+    }
+    best
 }
 
 /// Calls `consider` with every growing sequence of sizes that begins like `blocks`.
@@ -342,10 +390,10 @@ mod tests {
                 routes: channels,
             };
             let layout = cheapest::<f32>(Cpu::detect(), frames, 0, counts, Shares::ByBlock);
-            far::<f32>(&layout, counts)
+            far::<f32>(&layout.levels, counts)
         };
         assert!(!far(96_000, 1).contains(&true));
-        let many = far(96_000, 64);
+        let many = far(96_000, 16);
         assert_eq!((many.first(), many.last()), (Some(&false), Some(&true)));
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Engine<T: Sample> {
     head: Head<T>,
     /// In order of size.
     levels: Vec<Level<T>>,
+    /// What makes the squares, in order of size, but for one that needs no level.
+    squares: Vec<Level<T>>,
     fade: Fade<T>,
     /// All work per frame, and what is due now; both scaled by `SCALE`.
     rate: i64,
@@ -105,11 +107,12 @@ impl<T: Sample> Engine<T> {
         // While a level works on a block, up to one more comes in.
         let blocks = layout.levels.last().map_or(granule, |l| 2 * l.block);
         let history = History::new(cpu, layout.head, blocks, granule, layout.latency);
-        let shelf = Shelf::new(set, layout.levels.len() + 1);
+        let shelf = Shelf::new(set, bench.levels.len() + 1);
         let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
-        let levels: Vec<Level<T>> = (0..layout.levels.len()).map(level).collect();
+        let mut levels: Vec<Level<T>> = (0..bench.levels.len()).map(level).collect();
+        let squares = levels.split_off(layout.levels.len());
         let compiled = Compiled::table();
-        let head = Head::new(cpu, layout, &shelf);
+        let head = Head::new(cpu, layout, inputs, &shelf);
         let step = match inputs == 1 && outputs == 1 && head.ways() == 1 {
             true => compiled.step_one,
             false => compiled.step,
@@ -131,6 +134,7 @@ impl<T: Sample> Engine<T> {
             head,
             shelf,
             levels,
+            squares,
             fade: fade.unwrap_or_else(|| Fade::new(0)),
             harmed_until: vec![0; outputs],
             faults_end: 0,
@@ -180,7 +184,8 @@ impl<T: Sample> Engine<T> {
         (self.spread_until, self.due) = (0, 0);
         self.histories.iter_mut().for_each(History::reset);
         let shelf = &mut self.shelf;
-        self.levels.iter_mut().for_each(|level| level.reset(shelf));
+        let levels = self.levels.iter_mut().chain(&mut self.squares);
+        levels.for_each(|level| level.reset(shelf));
         self.head.reset(shelf);
         self.set_rate();
         self.harmed_until.fill(0);
@@ -381,14 +386,33 @@ impl<T: Sample> Engine<T> {
         if self.position & (self.head.stride() - 1) == 0 {
             match self.position & (self.granule - 1) {
                 0 => self.turn(),
-                half => self.square(half),
+                within => self.square(within),
             }
         }
     }
 
-    /// Half a granule is done.
+    /// Frames `..within` of a granule are done: the part that ends here answers to the one behind it.
     #[inline(never)]
-    fn square(&mut self, half: usize) {
+    fn square(&mut self, within: usize) {
+        let part = 1 << within.trailing_zeros();
+        let made = self
+            .squares
+            .iter_mut()
+            .find(|square| square.block() == part);
+        let Some(square) = made else {
+            return self.square_alone(within);
+        };
+        let (histories, shelf) = (&self.histories, &mut self.shelf);
+        self.work += square.turn(self.position, histories, shelf, &self.fade) as u64;
+        let shares = self.shares.chunks_exact_mut(self.granule);
+        for (output, share) in shares.enumerate() {
+            let share = &mut share[within..within + part];
+            square.add(output, self.position, &self.fade, share);
+        }
+    }
+
+    /// The same where it needs no level.
+    fn square_alone(&mut self, within: usize) {
         let inputs = Inputs {
             at: self.position,
             histories: &self.histories,
@@ -397,7 +421,8 @@ impl<T: Sample> Engine<T> {
         };
         let shares = self.shares.chunks_exact_mut(self.granule);
         for (output, share) in shares.enumerate() {
-            self.work += self.head.square(&inputs, output, &mut share[half..]);
+            let next = &mut share[within..within + self.head.stride()];
+            self.work += self.head.square(&inputs, output, next);
         }
     }
 

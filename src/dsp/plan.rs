@@ -11,7 +11,7 @@ use super::error::BuildError;
 use super::fft::Transform;
 use super::product::Partitions;
 use super::routing::Routing;
-use super::scheme::{Direct, Layout, Levels, Pace, Scheme, Shares, Uniform};
+use super::scheme::{Direct, Layout, LevelShape, Levels, Pace, Scheme, Shares, Uniform};
 use super::spectra::Spectra;
 use crate::kernel::Cpu;
 use crate::signal::Sample;
@@ -169,7 +169,7 @@ impl Plan {
                 )
             }
         };
-        Ok(layout.with_square(Transform::<T>::square_block(self.cpu)))
+        Ok(cost::with_squares::<T>(self.cpu, layout, counts))
     }
 
     /// Cuts and transforms a response of 1 to `capacity` taps.
@@ -289,10 +289,10 @@ impl Outline {
         self.layout.head - self.layout.latency.min(self.layout.head)
     }
 
-    /// Half a block of the first level, if what each block's first half is to its second is made in one
-    /// go between them, instead of in the time domain.
-    pub fn square(&self) -> Option<usize> {
-        self.layout.square
+    /// Where what one part of a block of the first level is to the next is made in one go between them,
+    /// instead of in the time domain: the frames of such parts, in growing order up to half a block.
+    pub fn squares(&self) -> impl Iterator<Item = usize> {
+        self.layout.squares()
     }
 
     /// For each level the frames of a block, the first tap that it answers to, and the number of
@@ -331,10 +331,10 @@ impl fmt::Display for Outline {
                 self.head()
             )?;
         }
-        if let Some(half) = self.square() {
+        for part in self.squares() {
             writeln!(
                 f,
-                "square    {half:>5}         1           1  when half a block of level 1 is full"
+                "square    {part:>5}         1           1  when every second of its blocks is full"
             )?;
         }
         for (index, (level, (_, from, _))) in
@@ -382,7 +382,7 @@ pub struct Prepared<T: Sample = f32> {
     frames: usize,
     /// Taps of the time domain with the latency's zeros, as [`direct::arrange`] has them.
     pub(super) head: Arc<[T]>,
-    /// Its share in the square, one partition at most, if there is a square.
+    /// Its share in the square that needs no level, one partition at most, if there is such a square.
     pub(super) square: Option<Arc<Partitions<T>>>,
     /// The response's share in each level.
     pub(super) levels: Vec<Arc<Partitions<T>>>,
@@ -400,20 +400,27 @@ impl<T: Sample> Prepared<T> {
 pub(crate) struct Workbench<T: Sample> {
     pub cpu: Cpu,
     pub layout: Layout,
-    /// One for each level.
+    /// The layout's levels, then those that make its squares.
+    pub levels: Vec<LevelShape>,
+    /// One for each of them.
     pub transforms: Vec<Arc<Transform<T>>>,
-    /// That of the square, if there is one.
+    /// That of the square that needs no level, if there is such a square.
     pub square: Option<Transform<T>>,
 }
 
 impl<T: Sample> Workbench<T> {
     fn new(cpu: Cpu, layout: Layout) -> Self {
-        let blocks = layout.levels.iter().map(|level| level.block);
-        let transform = |block| Arc::new(Transform::new(block, cpu));
+        let alone = Transform::<T>::square_block(cpu);
+        let squares = layout.squares().filter(|&part| Some(part) != alone);
+        let levels = layout.levels.iter().copied();
+        let levels: Vec<LevelShape> = levels.chain(squares.map(LevelShape::square)).collect();
+        let transform = |level: &LevelShape| Arc::new(Transform::new(level.block, cpu));
+        let square = layout.square.filter(|&least| Some(least) == alone);
         Self {
             cpu,
-            transforms: blocks.map(transform).collect(),
-            square: layout.square.map(|half| Transform::new(half, cpu)),
+            transforms: levels.iter().map(transform).collect(),
+            square: square.map(|part| Transform::new(part, cpu)),
+            levels,
             layout,
         }
     }
@@ -445,7 +452,7 @@ impl<T: Sample> Workbench<T> {
             let window = &delayed[..until(2 * transform.block())];
             partitions(transform, std::iter::once(window))
         });
-        let levels = self.layout.levels.iter().zip(&self.transforms);
+        let levels = self.levels.iter().zip(&self.transforms);
         let levels = levels.map(|(level, transform)| {
             let block = level.block;
             let (first, last) = level.taps;

@@ -154,8 +154,10 @@ impl<T: Sample> Work<'_, T> {
                 }
             }
             for output in group.clone() {
-                let runs = self.products(output);
-                agenda.push(Entry::whole(Task::Collect { output }, 10 + runs as u32));
+                let products = self.products(output);
+                if products > 0 || self.shape.pace == Pace::Spread {
+                    agenda.push(Entry::whole(Task::Collect { output }, 10 + products as u32));
+                }
             }
             match self.shape.pace {
                 Pace::Spread => agenda.extend(self.inverse(group)),

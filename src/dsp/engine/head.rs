@@ -1,5 +1,6 @@
 //! The time domain of all outputs: which responses it plays, and what of each output is begun.
 
+use super::responses::Responses;
 use super::shelf::Shelf;
 use crate::dsp::compiled::Compiled;
 use crate::dsp::direct::{self, Begun, First, Past};
@@ -16,8 +17,8 @@ pub(crate) struct Head<T: Sample> {
     /// Frames after which it begins anew.
     stride: usize,
     reach: Reach,
-    /// Work of a square for one route, if half of each granule answers to the other in one go.
-    square: Option<i64>,
+    /// The parts of a granule that answer to one another in one go, with the work of such a square.
+    squares: Vec<(usize, i64)>,
     set: usize,
     /// The set that is faded out, and the frames of the fade so far.
     leaving: Option<(usize, usize)>,
@@ -70,11 +71,22 @@ pub(crate) struct Inputs<'a, T: Sample> {
 
 impl<T: Sample> Head<T> {
     /// Plays the newest set of the shelf, of which it is a user already.
-    pub fn new(cpu: Cpu, layout: &Layout, shelf: &Shelf<T>) -> Self {
+    pub fn new(cpu: Cpu, layout: &Layout, inputs: usize, shelf: &Shelf<T>) -> Self {
         let (set, stride) = (shelf.current(), layout.stride());
-        let square = shelf.get(set).bench.square.as_ref();
-        let square = square.map(|transform| i64::from(transform.square_cost()));
-        let routes = &shelf.get(set).routes;
+        let Responses {
+            bench,
+            routes,
+            shares,
+            ..
+        } = shelf.get(set);
+        let count = routes.iter().map(Vec::len).sum::<usize>() as i64;
+        let alone = bench.square.iter();
+        let alone = alone.map(|transform| {
+            let work = i64::from(transform.square_cost());
+            (transform.block(), count * work)
+        });
+        let made = (layout.levels.len()..bench.levels.len())
+            .map(|index| (bench.levels[index].block, shares[index].at_once(inputs)));
         let ways = routes.iter().flatten().map(|(route, prepared)| Way {
             begun: Begun::new(),
             taps: First::of(&prepared.head),
@@ -94,7 +106,7 @@ impl<T: Sample> Head<T> {
                 before: layout.head_reach(0),
                 grows: layout.head_reach(stride - 1) > layout.head_reach(0),
             },
-            square,
+            squares: alone.chain(made).collect(),
             set,
             leaving: None,
             scratch: [scratch(), scratch()],
@@ -110,7 +122,7 @@ impl<T: Sample> Head<T> {
         self.ways.len()
     }
 
-    /// Frames after which it begins anew, at the latest: the granule, or half of it.
+    /// Frames after which it begins anew, at the latest: the granule, or a part of it.
     #[inline]
     pub fn stride(&self) -> usize {
         self.stride
@@ -186,16 +198,14 @@ impl<T: Sample> Head<T> {
             let sum = self.reach.at(0) + self.reach.at(frames) + 2 * direct::GROUP;
             (routes * frames * sum * size_of::<T>()) as i64 * (parts / 256)
         };
-        match self.square {
-            Some(square) if frames >= self.stride => {
-                let square = routes as i64 * square * parts;
-                work(self.stride) + square + work(frames - self.stride)
-            }
-            _ => work(frames),
-        }
+        let (whole, rest) = (frames / self.stride, frames % self.stride);
+        // Behind every odd one of these parts.
+        let square = |&(part, work): &(usize, i64)| ((frames + part) / (2 * part)) as i64 * work;
+        let squares = self.squares.iter().map(square).sum::<i64>() * parts;
+        whole as i64 * work(self.stride) + work(rest) + squares
     }
 
-    /// At half a granule: adds what its first half is to an output's second. Returns the work.
+    /// Behind every second of the least parts: adds what it is to an output's next one. Returns the work.
     pub fn square(&self, inputs: &Inputs<'_, T>, output: usize, y: &mut [T]) -> u64 {
         let (set, at) = (inputs.shelf.get(self.set), inputs.at);
         let Some(transform) = &set.bench.square else {

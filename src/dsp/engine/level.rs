@@ -66,10 +66,7 @@ impl<T: Sample> Level<T> {
     /// other sets will come.
     pub fn new(index: usize, inputs: usize, exchange: bool, shelf: &Shelf<T>) -> Self {
         let set = shelf.get(shelf.current());
-        let (shape, transform) = (
-            set.bench.layout.levels[index],
-            set.bench.transforms[index].clone(),
-        );
+        let (shape, transform) = (set.bench.levels[index], set.bench.transforms[index].clone());
         let tasks = set.shares[index].agenda.len();
         let agenda = set.shares[index].agenda.iter();
         let desk = |entry: &Entry| match entry.task {
@@ -218,27 +215,48 @@ impl<T: Sample> Level<T> {
     /// Makes the block of output that begins here.
     fn answer(&mut self, histories: &[History<T>], shelf: &Shelf<T>) -> i64 {
         let (share, old) = (self.share(shelf), self.leaving_share(shelf));
-        let mut done = 0;
-        for (input, history) in histories.iter().enumerate() {
-            if self.forward(input, 0..self.transform.steps(), history, share.far) {
-                done += i64::from(share.input_at_once);
+        let (mut done, mut input) = (0, 0);
+        for output in 0..self.outputs.len() {
+            // Just before they are heard, while they are near.
+            let heard = share.paths[output].iter().map(|path| path.input + 1).max();
+            while input < heard.unwrap_or(0) {
+                done += self.take(input, &histories[input], share);
+                input += 1;
             }
+            done += self.answer_one(output, share, old);
         }
+        while input < histories.len() {
+            done += self.take(input, &histories[input], share);
+            input += 1;
+        }
+        done
+    }
+
+    /// An input's newest block, at once.
+    fn take(&mut self, input: usize, history: &History<T>, share: &Share<T>) -> i64 {
+        let steps = 0..self.transform.steps();
+        match self.forward(input, steps, history, share.far) {
+            true => i64::from(share.input_at_once),
+            false => 0,
+        }
+    }
+
+    /// One output's block, at once.
+    fn answer_one(&mut self, output: usize, share: &Share<T>, old: Option<&Share<T>>) -> i64 {
         let reach = self.shape.reach(self.number());
         let (transform, lines) = (&*self.transform, &self.lines[..]);
         let work = &mut self.desks[0][..];
-        let mut answer = |voice: &mut Voice<T>, share, index| {
+        let mut answer = |voice: &mut Voice<T>, share| {
             let desk = Desk {
                 transform,
                 work: &mut *work,
             };
-            done += voice.answer(desk, share, index, lines, reach);
+            voice.answer(desk, share, output, lines, reach)
         };
-        for (index, Output { voice, leaving }) in self.outputs.iter_mut().enumerate() {
-            answer(voice, share, index);
-            if let (Some(_), Some(old), Some(leaving)) = (voice.making.fade, old, leaving) {
-                answer(leaving, old, index);
-            }
+        let Output { voice, leaving } = &mut self.outputs[output];
+        let mut done = answer(voice, share);
+        if let (Some(_), Some(old), Some(leaving)) = (voice.making.fade, old, leaving) {
+            done += answer(leaving, old);
         }
         done
     }

@@ -7,7 +7,6 @@ use super::agenda::{Entry, Price, Task, Work};
 use crate::dsp::cost::{self, CALL, Counts};
 use crate::dsp::direct;
 use crate::dsp::error::BuildError;
-use crate::dsp::fft::Transform;
 use crate::dsp::pairs::Turns;
 use crate::dsp::plan::{Prepared, Workbench};
 use crate::dsp::product::{Partitions, Path};
@@ -107,8 +106,8 @@ impl<T: Sample> Responses<T> {
             outputs,
             routes: list.len(),
         };
-        let prices = cost::product_prices::<T>(bench.cpu, &bench.layout, counts);
-        let far = cost::far::<T>(&bench.layout, counts);
+        let prices = cost::product_prices::<T>(bench.cpu, &bench.levels, counts);
+        let far = cost::far::<T>(&bench.levels, counts);
         let share = |level: usize, task: u32| {
             let path = |(route, prepared): &(Route, Prepared<T>)| Path {
                 input: route.input,
@@ -118,7 +117,7 @@ impl<T: Sample> Responses<T> {
                 .iter()
                 .map(|r| r.iter().map(path).collect())
                 .collect();
-            let (transform, shape) = (&bench.transforms[level], &bench.layout.levels[level]);
+            let (transform, shape) = (&bench.transforms[level], &bench.levels[level]);
             // By layout, routes and task alone, which all sets of one convolver have in common.
             let width = size_of::<T>() as f64 / 4.0;
             let price = Price::new(prices[level] * width, transform.tile());
@@ -151,19 +150,28 @@ impl<T: Sample> Responses<T> {
             };
             Share::new(&work, far[level])
         };
-        let shapes = &bench.layout.levels;
         let task = task.unwrap_or_else(|| {
             let per_frame = |(level, shape): (usize, &LevelShape)| {
                 let share = share(level, u32::MAX);
-                (share.work.0 + share.at_once(inputs)) as f64 / shape.block as f64
+                let work = share.work.0 + share.at_once(inputs);
+                // A square is made in every second block.
+                let blocks = if level < bench.layout.levels.len() {
+                    1
+                } else {
+                    2
+                };
+                work as f64 / (blocks * shape.block) as f64
             };
-            let levels: f64 = shapes.iter().enumerate().map(per_frame).sum();
+            let levels: f64 = bench.levels.iter().enumerate().map(per_frame).sum();
             let head = direct::cost::<T>(bench.layout.mean_head() as usize, CALL) as f64;
-            let square = bench.square.as_ref().map_or(0, Transform::square_cost);
-            let route = head / CALL as f64 + f64::from(square) / bench.layout.granule() as f64;
+            let square = bench.square.as_ref().map_or(0.0, |transform| {
+                f64::from(transform.square_cost()) / (2 * transform.block()) as f64
+            });
+            let route = head / CALL as f64 + square;
             (TASK * (levels + list.len() as f64 * route)) as u32
         });
-        let shares = (0..shapes.len()).map(|level| share(level, task)).collect();
+        let levels = 0..bench.levels.len();
+        let shares = levels.map(|level| share(level, task)).collect();
         Ok(Self {
             id,
             bench: bench.clone(),

@@ -54,6 +54,17 @@ pub(crate) enum Shares {
 }
 
 impl LevelShape {
+    /// Of what makes a square of so many frames: all that one block is to the next.
+    pub fn square(block: usize) -> Self {
+        Self {
+            block,
+            pace: Pace::AtOnce,
+            partitions: 1,
+            taps: (0, usize::MAX),
+            ratio: None,
+        }
+    }
+
     /// Blocks from one of the input to the first of the output that this level makes of it.
     pub fn nearest(&self) -> usize {
         match self.pace {
@@ -120,11 +131,10 @@ pub(crate) struct Layout {
     /// Delay at which tap 0 comes out.
     pub latency: usize,
     /// Taps of the time domain. Where shares go by block they answer only to the frames that nothing else
-    /// does: of the first level's block that goes on, or of its half, and where that level is spread of
+    /// does: of the first level's block that goes on, or of a part of it, and where that level is spread of
     /// the one before.
     pub head: usize,
-    /// If given, half a block of the first level: what the first half of each block is to the second is
-    /// made in one go between them.
+    /// If given, frames of the least [square](Self::squares).
     pub square: Option<usize>,
     /// Levels in order of size.
     pub levels: Vec<LevelShape>,
@@ -196,15 +206,15 @@ impl Layout {
         }
     }
 
-    /// With a square, if there can be one: where the time domain answers to the frames of one block, and
-    /// half of that is `half` frames.
-    pub fn with_square(self, half: Option<usize>) -> Self {
+    /// With squares, the least of `least` frames, if there can be any: where the time domain answers to the
+    /// frames of one block, and that is larger.
+    pub fn with_squares(self, least: Option<usize>) -> Self {
         let first = self.levels.first();
         let first = first.filter(|_| self.shares == Shares::ByBlock && self.head > 0);
-        let fits = |half: &usize| {
-            first.is_some_and(|level| level.pace == Pace::AtOnce && level.block == 2 * half)
+        let fits = |least: &usize| {
+            first.is_some_and(|level| level.pace == Pace::AtOnce && level.block > *least)
         };
-        let square = half.filter(fits);
+        let square = least.filter(fits);
         Self {
             head: square.unwrap_or(self.head),
             square,
@@ -212,7 +222,16 @@ impl Layout {
         }
     }
 
-    /// Frames after which the time domain begins anew, at the latest: the granule, or half of it.
+    /// What the first half of the first level's block is to the second, in one go between them; what the
+    /// first half of each half is to its second; and so on down to the least: the frames of these parts,
+    /// in growing order. What is left to the time domain answers to the least part that goes on.
+    pub fn squares(&self) -> impl Iterator<Item = usize> + use<> {
+        let half = self.granule() / 2;
+        let sizes = std::iter::successors(self.square, |part| Some(2 * part));
+        sizes.take_while(move |&part| part <= half)
+    }
+
+    /// Frames after which the time domain begins anew, at the latest: the granule, or the least part of it.
     pub fn stride(&self) -> usize {
         self.square.unwrap_or(self.granule())
     }
@@ -244,11 +263,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_square_where_the_time_domain_answers_to_one_block_and_nowhere_else() {
+    fn there_are_squares_where_the_time_domain_answers_to_one_block_and_nowhere_else() {
         let layout = |blocks: &[usize], first: Pace, latency: usize, shares: Shares| {
             let layout = Layout::of_levels(latency, blocks, first, 10_000 + latency, shares);
-            let with_square = layout.clone().with_square(Some(128));
-            assert_eq!(layout.clone().with_square(None), layout);
+            let with_square = layout.clone().with_squares(Some(128));
+            assert_eq!(layout.clone().with_squares(None), layout);
             if with_square.square.is_none() {
                 assert_eq!(with_square, layout);
             }
@@ -258,15 +277,18 @@ mod tests {
         assert_eq!((with_square.square, with_square.head), (Some(128), 128));
         let reaches = [0, 16, 112, 128, 240, 256].map(|at| with_square.head_reach(at));
         assert_eq!(reaches, [0, 16, 112, 0, 112, 0]);
+        assert_eq!(with_square.squares().collect::<Vec<_>>(), [128]);
+        let more = layout(&[1024], Pace::AtOnce, 0, Shares::ByBlock);
+        assert_eq!((more.stride(), more.head), (128, 128));
+        assert_eq!(more.squares().collect::<Vec<_>>(), [128, 256, 512]);
         for none in [
             layout(&[], Pace::AtOnce, 0, Shares::ByBlock),
             layout(&[128, 2048], Pace::AtOnce, 0, Shares::ByBlock),
-            layout(&[512], Pace::AtOnce, 0, Shares::ByBlock),
             layout(&[256, 2048], Pace::Spread, 0, Shares::ByBlock),
             layout(&[256, 2048], Pace::AtOnce, 256, Shares::ByBlock),
             layout(&[256, 2048], Pace::AtOnce, 0, Shares::ByTap),
         ] {
-            assert_eq!(none.square, None);
+            assert_eq!((none.square, none.squares().next()), (None, None));
         }
     }
 }
