@@ -225,10 +225,6 @@ impl<T: Sample> Level<T> {
             }
             done += self.answer_one(output, share, old);
         }
-        while input < histories.len() {
-            done += self.take(input, &histories[input], share);
-            input += 1;
-        }
         done
     }
 
