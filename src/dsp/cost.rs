@@ -29,11 +29,6 @@ impl Counts {
         (self.inputs + self.outputs) as f64 / 2.0
     }
 
-    /// How many of them are others to a channel.
-    fn others(&self) -> f64 {
-        1.0 - 1.0 / self.ends().max(1.0)
-    }
-
     /// Fails where the counts do not fit the routing.
     pub fn new(inputs: usize, irs: usize, routing: &Routing) -> Result<Self, BuildError> {
         Ok(Self {
@@ -141,7 +136,7 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
         let block = BLOCK / level.block as f64;
         let (pieces, others) = match level.pace {
             Pace::AtOnce => (block, 0.0),
-            Pace::Spread => (LEVEL.max(block), counts.others()),
+            Pace::Spread => (LEVEL.max(block), 1.0 - 1.0 / ends.max(1.0)),
         };
         let [last, memory] = table.distance;
         let distance = average(&[0.0, 0.0, last * others, memory], depth);
@@ -226,10 +221,7 @@ fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f
         _ => layout.head_reach(level.block - CALL / 2) as f64,
     };
     let head = routes * table.tap * width * taps * call;
-    // The channels follow each other, so none finds its own near.
-    let [last, _] = table.distance;
-    let each = table.transforms(level.block) + last * counts.others();
-    let transforms = width * each * level.block as f64;
+    let transforms = width * table.transforms(level.block) * level.block as f64;
     let fixed = head + (transforms + BLOCK + FRAME * call) * ends;
     fixed / (per_frame * call)
 }
