@@ -47,7 +47,8 @@ impl Counts {
 struct Table {
     /// One tap of the head, for one frame.
     tap: f64,
-    /// The least square, for one frame of its block, where it needs no level.
+    /// The least square, for one frame of its block, where it needs no level; infinite where none does
+    /// without.
     square: f64,
     /// Forward and inverse transform together, for one frame: at least so much; at 64, and for each
     /// doubling.
@@ -121,15 +122,10 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
     let table = table(cpu.lanes::<f32>());
     let width = size_of::<T>() as f64 / 4.0;
     let (ends, routes) = (counts.ends(), counts.routes as f64);
-    let taps = layout.mean_head();
     let spread = layout.levels.iter().any(|level| level.pace == Pace::Spread);
     let segments = (CALL as f64 / layout.granule() as f64).max(1.0);
     let fixed = FRAME * segments + if spread { PIECES } else { 0.0 };
-    let mut sum = routes * table.tap * width * taps + fixed * ends;
-    for part in layout.squares() {
-        // One in two blocks.
-        sum += square::<T>(cpu, part, counts) / 2.0;
-    }
+    let mut sum = head::<T>(cpu, layout, counts) + fixed * ends;
     let prices = product_prices::<T>(cpu, &layout.levels, counts);
     let depths = depths::<T>(&layout.levels, counts);
     for ((level, price), depth) in layout.levels.iter().zip(prices).zip(depths) {
@@ -145,6 +141,16 @@ pub(crate) fn per_frame<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) ->
         sum += width * price * routes * level.mean_reach();
     }
     sum
+}
+
+/// The share of the head and of the squares in its place.
+fn head<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> f64 {
+    let width = size_of::<T>() as f64 / 4.0;
+    let tap = counts.routes as f64 * table(cpu.lanes::<f32>()).tap * width;
+    // Of each two parts one has a square.
+    let squares = layout.squares();
+    let squares = squares.map(|part| square::<T>(cpu, part, counts) / 2.0);
+    tap * layout.mean_head() + squares.sum::<f64>()
 }
 
 /// What squares of so many frames cost for one of these.
@@ -329,15 +335,11 @@ pub(crate) fn with_squares<T: Sample>(cpu: Cpu, layout: Layout, counts: Counts) 
     let least = alone
         .into_iter()
         .chain(SQUARES.into_iter().filter(|_| alone.is_none()));
-    let cost = |layout: &Layout| per_frame::<T>(cpu, layout, counts);
-    let mut best = layout.clone();
-    for least in least {
-        let with = layout.clone().with_squares(Some(least));
-        if cost(&with) < cost(&best) {
-            best = with;
-        }
-    }
-    best
+    // All else stays as it is.
+    let cost = |least| head::<T>(cpu, &layout.clone().with_squares(least), counts);
+    let least = std::iter::once(None).chain(least.map(Some));
+    let best = least.min_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+    layout.with_squares(best.flatten())
 }
 
 /// Calls `consider` with every growing sequence of sizes that begins like `blocks`.

@@ -110,7 +110,7 @@ impl<T: Sample> Engine<T> {
         let shelf = Shelf::new(set, bench.levels.len() + 1);
         let level = |index| Level::new(index, inputs, fade.is_some(), &shelf);
         let mut levels: Vec<Level<T>> = (0..bench.levels.len()).map(level).collect();
-        let squares = levels.split_off(layout.levels.len());
+        let squares = levels.split_off(bench.squares().start);
         let compiled = Compiled::table();
         let head = Head::new(cpu, layout, inputs, &shelf);
         let step = match inputs == 1 && outputs == 1 && head.ways() == 1 {

@@ -1,6 +1,7 @@
 //! The build phase: how a response is cut, and the response cut and transformed.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use num_traits::Float;
@@ -423,6 +424,11 @@ impl<T: Sample> Workbench<T> {
             levels,
             layout,
         }
+    }
+
+    /// Which levels make squares.
+    pub fn squares(&self) -> Range<usize> {
+        self.layout.levels.len()..self.levels.len()
     }
 
     /// Whether responses of both can meet in one engine.

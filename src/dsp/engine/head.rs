@@ -85,8 +85,8 @@ impl<T: Sample> Head<T> {
             let work = i64::from(transform.square_cost());
             (transform.block(), count * work)
         });
-        let made = (layout.levels.len()..bench.levels.len())
-            .map(|index| (bench.levels[index].block, shares[index].at_once(inputs)));
+        let made = bench.squares();
+        let made = made.map(|index| (bench.levels[index].block, shares[index].at_once(inputs)));
         let ways = routes.iter().flatten().map(|(route, prepared)| Way {
             begun: Begun::new(),
             taps: First::of(&prepared.head),

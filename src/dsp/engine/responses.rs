@@ -155,11 +155,7 @@ impl<T: Sample> Responses<T> {
                 let share = share(level, u32::MAX);
                 let work = share.work.0 + share.at_once(inputs);
                 // A square is made in every second block.
-                let blocks = if level < bench.layout.levels.len() {
-                    1
-                } else {
-                    2
-                };
+                let blocks = 1 + usize::from(bench.squares().contains(&level));
                 work as f64 / (blocks * shape.block) as f64
             };
             let levels: f64 = bench.levels.iter().enumerate().map(per_frame).sum();
