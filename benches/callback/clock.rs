@@ -1,7 +1,6 @@
-//! Time, heap and the state of the machine.
+//! Time, heap and what the machine is.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,43 +34,6 @@ pub fn clock_cost() -> f64 {
     }
     laps.sort_unstable();
     laps[laps.len() / 2] as f64
-}
-
-/// A transform that is the same everywhere, to tell how fast the machine is just now.
-pub struct Calibration {
-    transform: std::sync::Arc<dyn realfft::RealToComplex<f32>>,
-    input: Vec<f32>,
-    output: Vec<realfft::num_complex::Complex<f32>>,
-    scratch: Vec<realfft::num_complex::Complex<f32>>,
-}
-
-impl Calibration {
-    /// ns for realfft's forward transform of 1,024 samples on the machine, and in the state, for
-    /// which the cost model gave its bounds.
-    pub const REFERENCE: f64 = 1015.0;
-
-    pub fn new() -> Self {
-        let transform = realfft::RealFftPlanner::new().plan_fft_forward(1024);
-        Self {
-            input: transform.make_input_vec(),
-            output: transform.make_output_vec(),
-            scratch: transform.make_scratch_vec(),
-            transform,
-        }
-    }
-
-    /// ns of one transform.
-    pub fn measure(&mut self) -> f64 {
-        const TIMES: usize = 4000;
-        let begin = cpu_ns();
-        for _ in 0..TIMES {
-            self.transform
-                .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
-                .expect("the lengths fit");
-            black_box(&mut self.output);
-        }
-        (cpu_ns() - begin) / TIMES as f64
-    }
 }
 
 /// Counts the bytes that are allocated.

@@ -2,26 +2,32 @@
 //!
 //! ```text
 //! cargo bench --bench callback -- [--quick] [--write] [case=mono,64] [ir=0.5,2] [block=64] [rounds=5]
+//!     [patience=120]
 //! ```
-//! `--write` puts the tables into `benches/RESULTS.md`.
+//! `--write` puts the tables into `benches/RESULTS.md`; `patience` is how many seconds the run may wait in
+//! all for a machine that others disturb.
 
 mod clock;
+mod pace;
 mod reference;
 mod report;
 mod signals;
 mod subject;
+mod turns;
 mod zita;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use faltung::{Cpu, Latency};
 
-use clock::Calibration;
+use pace::Pace;
 use reference::Reference;
 use report::{Cell, Report, Row};
-use subject::{Job, Lengths, Round, Subject};
+use subject::{Job, Lengths, Subject};
+use turns::Turns;
 use zita::Zita;
 
 #[global_allocator]
@@ -29,6 +35,8 @@ static ALLOCATOR: clock::Counting = clock::Counting;
 
 const RATE: f64 = 48_000.0;
 const IRS: [f64; 4] = [0.05, 0.5, 2.0, 10.0];
+/// Where rounds are disturbed, there are so many times as many at most.
+const AGAIN: usize = 3;
 const BLOCKS: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
 
 /// A table of the report.
@@ -131,7 +139,7 @@ fn main() {
         Ok(wishes) => wishes,
         Err(why) => {
             eprintln!(
-                "{why}\ncallback [--quick] [--write] [case=..] [ir=..] [block=..] [rounds=..]"
+                "{why}\ncallback [--quick] [--write] [case=..] [ir=..] [block=..] [rounds=..] [patience=..]"
             );
             std::process::exit(2);
         }
@@ -154,8 +162,7 @@ fn main() {
         single: signals::noise::<f32>(longest, 1).into(),
         double: signals::noise::<f64>(longest, 1).into(),
         zita: zita.ok(),
-        calibration: Calibration::new(),
-        clock_cost: report.clock_cost,
+        pace: Pace::new(wishes.patience()),
     };
     for case in CASES.iter().filter(|case| wishes.case(case)) {
         println!("\n{}", case.title);
@@ -167,8 +174,8 @@ fn main() {
                 .iter()
                 .filter(|&&block| wishes.block(case, block))
             {
-                let rounds = wishes.rounds(case);
-                let cell = bench.run(*case, ir, block, rounds, lengths, &mut reference);
+                let turns = wishes.turns(case, lengths, report.clock_cost);
+                let cell = bench.run(*case, ir, block, turns, &mut reference);
                 print!("{}", report::lines(&cell));
                 report.cells.push(cell);
             }
@@ -214,6 +221,8 @@ struct Wishes {
     irs: Vec<f64>,
     blocks: Vec<usize>,
     rounds: Option<usize>,
+    /// In seconds.
+    patience: Option<u64>,
 }
 
 impl Wishes {
@@ -247,6 +256,9 @@ impl Wishes {
                 (_, Some(("rounds", count))) => {
                     let count: usize = count.parse().map_err(no)?;
                     wishes.rounds = Some(count.max(1));
+                }
+                (_, Some(("patience", seconds))) => {
+                    wishes.patience = Some(seconds.parse().map_err(no)?);
                 }
                 _ => return Err(format!("`{arg}` is not understood")),
             }
@@ -297,6 +309,21 @@ impl Wishes {
         self.rounds.unwrap_or(if self.smoke { 1 } else { usual })
     }
 
+    fn turns(&self, case: &Case, lengths: Lengths, clock_cost: f64) -> Turns {
+        let rounds = self.rounds(case);
+        Turns {
+            rounds,
+            most: if self.smoke { rounds } else { AGAIN * rounds },
+            lengths,
+            clock_cost,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let usual = if self.smoke { 0 } else { 120 };
+        Duration::from_secs(self.patience.unwrap_or(usual))
+    }
+
     /// Two periods of the largest level, and no less than 2.7 s (of one channel 5.4 s).
     fn lengths(&self, case: Case, ir_frames: usize) -> Lengths {
         let timed = match (self.smoke, self.quick || case.channels > 2) {
@@ -318,8 +345,7 @@ struct Bench {
     single: Arc<[f32]>,
     double: Arc<[f64]>,
     zita: Option<Rc<RefCell<Zita>>>,
-    calibration: Calibration,
-    clock_cost: f64,
+    pace: Pace,
 }
 
 impl Bench {
@@ -366,8 +392,7 @@ impl Bench {
         case: Case,
         ir: f64,
         block: usize,
-        rounds: usize,
-        lengths: Lengths,
+        turns: Turns,
         reference: &mut Option<Reference>,
     ) -> Cell {
         let job = Job {
@@ -383,30 +408,27 @@ impl Bench {
             cpu: case.cpu(),
         };
         let reference: &Reference = reference.get_or_insert_with(|| match case.precise {
-            true => Reference::new(&job, lengths, &self.double),
-            false => Reference::new(&job, lengths, &self.single),
+            true => Reference::new(&job, turns.lengths, &self.double),
+            false => Reference::new(&job, turns.lengths, &self.single),
         });
         let mut subjects = self.subjects(case, job);
-        let mut results: Vec<Vec<Round>> = subjects.iter().map(|_| vec![]).collect();
-        let mut calibration = vec![];
-        for _ in 0..rounds {
-            calibration.push(self.calibration.measure());
-            for (subject, results) in subjects.iter_mut().zip(&mut results) {
-                results.push(subject.round(lengths, self.clock_cost));
-            }
-        }
-        let rows = subjects.iter().zip(results).map(|(subject, rounds)| {
-            let about = subject.about();
-            let error = (about.name != report::MONO_BESIDE)
-                .then(|| reference.error(&rounds[0].checked, about.latency, case.precise));
-            Row::new(about.clone(), error, &rounds)
-        });
+        let outcome = turns.run(&mut self.pace, &mut subjects);
+        let rows = subjects
+            .iter()
+            .zip(outcome.rounds)
+            .map(|(subject, rounds)| {
+                let about = subject.about();
+                let error = (about.name != report::MONO_BESIDE)
+                    .then(|| reference.error(&rounds[0].checked, about.latency, case.precise));
+                Row::new(about.clone(), error, &rounds)
+            });
         let rows = rows.collect();
         Cell {
             case,
             ir,
             block,
-            calibration: report::median(&mut calibration),
+            pace: outcome.pace,
+            is_disturbed: outcome.is_disturbed,
             rows,
         }
     }

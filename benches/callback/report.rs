@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::Case;
-use crate::clock::{self, Calibration};
+use crate::clock;
+use crate::pace::Pace;
 use crate::subject::{About, Round, TWO_STAGE, UNIFORM};
 use crate::zita::ZITA;
 
@@ -78,8 +79,10 @@ pub struct Cell {
     pub case: Case,
     pub ir: f64,
     pub block: usize,
-    /// ns of the calibration's transform.
-    pub calibration: f64,
+    /// ns of the transform that tells the machine's pace.
+    pub pace: f64,
+    /// Whether others disturbed most rounds of a subject.
+    pub is_disturbed: bool,
     pub rows: Vec<Row>,
 }
 
@@ -102,6 +105,11 @@ impl Cell {
         self.peers().min_by(|a, b| a.median.total_cmp(&b.median))
     }
 
+    /// Tells that most rounds of a subject were disturbed.
+    fn mark(&self) -> &'static str {
+        if self.is_disturbed { " †" } else { "" }
+    }
+
     /// What the cost model allows on this CPU, scaled to the machine's pace during this cell.
     fn bound(&self) -> Option<f64> {
         if !["mono", "avx2"].contains(&self.case.name) || self.block != 64 {
@@ -119,7 +127,7 @@ impl Cell {
             "AVX2" => avx2,
             _ => return None,
         };
-        Some(bound * self.calibration / Calibration::REFERENCE)
+        Some(bound * self.pace / Pace::REFERENCE)
     }
 }
 
@@ -160,13 +168,16 @@ pub fn lines(cell: &Cell) -> String {
         }
         text.push('\n');
     }
-    let _ = write!(text, "{:<19} realfft 1024: {:.0} ns", "", cell.calibration);
+    let _ = write!(text, "{:<19} realfft 1024: {:.0} ns", "", cell.pace);
     if let Some(bound) = cell.bound() {
         let over = cell.ours().median / bound;
         let _ = write!(
             text,
             ", bound scaled {bound:.2} ns, faltung at {over:.2} of it"
         );
+    }
+    if cell.is_disturbed {
+        text.push_str(", most rounds disturbed");
     }
     text + "\n"
 }
@@ -264,23 +275,25 @@ impl Report {
 const METHOD: &str = "\
 **Method.** Noise at 48 kHz through decaying noise of the length given. In each row all subjects \
 run in turns, round after round (five rounds for one and two channels, three for more and for \
-`--quick`), each from reset: once through the response's length so that every partition is in use, then single \
-calls with a clock around each and their input just written, as a driver leaves it, then the \
-same length as a whole, straight from memory. Costs are CPU time of the \
-whole process (all threads), less what it takes to move the buffers on, in ns per frame, one frame \
-being one sample of every channel: \
-medians over the rounds, and least. For calls, the mean of their wall times is 1; p99.9 and \
-worst are given for the shortest of three rounds at each position, so that the machine's own \
-interruptions drop out, and raw. Latency is measured with an impulse. Memory is what the heap \
-grew by, set-up included are the responses' transforms. Errors are RMS over the output's RMS, \
-against f64 by FFT, which is itself checked against the sum in doubled precision (f64 rows: \
-directly against that sum). Peers run with the partitions that a short trial found fastest \
-(fft-convolver: heads from the block to eight times that, tails from its own choice to four \
-times that) or with all the help their options give (zita-convolver: FFTW measures, vector mode, \
-synchronous; its larger partitions run in threads of its own, its smallest is 64, and FFTW's \
-plans are kept from the first set-up on). *Bound* is what the cost model of the partition plan \
-allows for the CPU's vectors, scaled by the time of realfft's forward transform of 1,024 samples \
-in the same rounds.
+`--quick`). Before and behind each, realfft's forward transform of 1,024 samples is timed; where \
+it takes 5 % longer than the least time of the run, others disturb the machine: that round is \
+made again, and of three times as many rounds at most the quietest count. A dagger stands where \
+most of a subject's were disturbed all the same. Each round begins with a reset: once through \
+the response's length so that every partition is in use, then single calls with a clock around \
+each and their input just written, as a driver leaves it, then the same length as a whole, \
+straight from memory. Costs are CPU time of the whole process (all threads), less what it takes \
+to move the buffers on, in ns per frame, one frame being one sample of every channel: medians \
+over the rounds, and least. For calls, the mean of their wall times is 1; p99.9 and worst are \
+given for the shortest of three rounds at each position, so that the machine's own interruptions \
+drop out, and raw. Latency is measured with an impulse. Memory is what the heap grew by, set-up \
+included are the responses' transforms. Errors are RMS over the output's RMS, against f64 by \
+FFT, which is itself checked against the sum in doubled precision (f64 rows: directly against \
+that sum). Peers run with the partitions that a short trial found fastest (fft-convolver: heads \
+from the block to eight times that, tails from its own choice to four times that) or with all \
+the help their options give (zita-convolver: FFTW measures, vector mode, synchronous; its larger \
+partitions run in threads of its own, its smallest is 64, and FFTW's plans are kept from the \
+first set-up on). *Bound* is what the cost model of the partition plan allows for the CPU's \
+vectors, scaled by the time of that transform in the same rounds.
 ";
 
 /// Cost against the bound and the peers, one row for each cell.
@@ -294,10 +307,11 @@ fn costs<'a>(text: &mut String, cells: impl Iterator<Item = &'a Cell>) {
         let bound = cell.bound();
         let _ = writeln!(
             text,
-            "| {} | {} | **{:.1}** | {:.1} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | **{:.1}**{} | {:.1} | {} | {} | {} | {} | {} | {} |",
             cell.ir,
             cell.block,
             ours.median,
+            cell.mark(),
             ours.least,
             bound.map_or("".into(), |bound| format!("{bound:.1}")),
             bound.map_or("".into(), |bound| format!("{:.2}", ours.median / bound)),
@@ -319,10 +333,11 @@ fn beside<'a>(text: &mut String, cells: impl Iterator<Item = &'a Cell>) {
         let (ours, mono) = (cell.ours(), cell.row(MONO_BESIDE));
         let _ = writeln!(
             text,
-            "| {} | {} | **{:.1}** | {:.1} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | **{:.1}**{} | {:.1} | {} | {} | {} | {} | {} | {} |",
             cell.ir,
             cell.block,
             ours.median,
+            cell.mark(),
             ours.least,
             cost(mono),
             mono.map_or("-".into(), |mono| format!(
