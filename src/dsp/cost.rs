@@ -114,6 +114,11 @@ const BLOCK: f64 = 156.0;
 /// The same for a square that a level makes.
 const SQUARE: f64 = 50.0;
 
+/// Samples that a block at once touches, for one frame: spectra, what was made ahead, input and output.
+const TOUCHED: f64 = 12.0;
+/// What it waits for them, by where they lie.
+const WAIT: [f64; 4] = [0.0, 0.0, 0.48, 1.9];
+
 /// Room in the levels of cache, in bytes; of the last, which others use as well, what is ours.
 const CACHES: [usize; 3] = [32 << 10, 600 << 10, 12 << 20];
 
@@ -208,16 +213,16 @@ pub(crate) fn far<T: Sample>(levels: &[LevelShape], counts: Counts) -> Vec<bool>
     depths.map(|depth| depth.end > ours).collect()
 }
 
-/// How much more work the fullest call of 64 frames has to do than the mean one, at least: that in
-/// which the smallest level's block is full, for its transforms cannot be spread, nor can the head,
-/// which is largest then.
+/// How many times the work of the mean call of 64 frames the fullest has, at least, and how many times
+/// its time: that in which the smallest level's block is full, for its transforms cannot be spread, nor can
+/// the head, which is largest then.
 /// `per_frame` is what a frame costs on average.
-fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f64) -> f64 {
+fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f64) -> [f64; 2] {
     let Some(level) = layout.levels.first() else {
-        return 1.0;
+        return [1.0; 2];
     };
     if level.pace == Pace::Spread || level.block <= CALL {
-        return 1.0;
+        return [1.0; 2];
     }
     let table = table(cpu.lanes::<f32>());
     let width = size_of::<T>() as f64 / 4.0;
@@ -227,9 +232,18 @@ fn unevenness<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts, per_frame: f
         _ => layout.head_reach(level.block - CALL / 2) as f64,
     };
     let head = routes * table.tap * width * taps * call;
-    let transforms = width * table.transforms(level.block) * level.block as f64;
-    let fixed = head + (transforms + BLOCK + FRAME * call) * ends;
-    fixed / (per_frame * call)
+    let block = level.block as f64;
+    let transforms = width * table.transforms(level.block) * block;
+    let work = head + (transforms + BLOCK + FRAME * call) * ends;
+    // What the second level of cache does not keep from block to block lies among the spectra.
+    let [_, near, _] = CACHES;
+    let touched = (TOUCHED * block * ends) as usize * size_of::<T>();
+    let all = depths::<T>(&layout.levels, counts).last();
+    let wait = match touched > near {
+        true => width * block * ends * average(&WAIT, 0..all.map_or(0, |all| all.end)),
+        false => 0.0,
+    };
+    [work, work + wait].map(|fullest| fullest / (per_frame * call))
 }
 
 /// The average price of the data at these depths, in bytes.
@@ -276,8 +290,8 @@ pub(crate) fn bytes<T: Sample>(cpu: Cpu, layout: &Layout, counts: Counts) -> usi
 
 /// Levels that work at once may be so large.
 const LARGEST_AT_ONCE: usize = 512;
-/// And they may be felt so much in the call they fall in.
-const UNEVENNESS: f64 = 1.4;
+/// And they may be felt so much in the call they fall in, by its work and by its time.
+const UNEVENNESS: [f64; 2] = [1.4, 1.7];
 const SMALLEST: usize = 16;
 /// Larger ones save nothing that can be measured, and fall less evenly.
 const LARGEST: usize = 32_768;
@@ -294,7 +308,10 @@ pub(crate) fn cheapest<T: Sample>(
     let mut consider = |layout: Layout| {
         let layout = with_squares::<T>(cpu, layout, counts);
         let cost = per_frame::<T>(cpu, &layout, counts);
-        let even = || unevenness::<T>(cpu, &layout, counts, cost) <= UNEVENNESS;
+        let even = || {
+            let fullest = unevenness::<T>(cpu, &layout, counts, cost);
+            fullest.iter().zip(UNEVENNESS).all(|(&is, most)| is <= most)
+        };
         if best.as_ref().is_none_or(|(least, _)| cost < *least) && even() {
             best = Some((cost, layout));
         }
@@ -383,14 +400,44 @@ pub(crate) fn stored_block(cpu: Cpu, frames: usize, largest: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// So many channels, each with a response of its own.
+    fn own(channels: usize) -> Counts {
+        Counts {
+            inputs: channels,
+            outputs: channels,
+            routes: channels,
+        }
+    }
+
+    #[test]
+    fn what_many_channels_touch_at_once_is_waited_for() {
+        let fullest = |cpu: Cpu, channels: usize, blocks: &[usize]| {
+            let counts = own(channels);
+            let levels = Levels {
+                blocks: blocks.to_vec(),
+                first: Pace::AtOnce,
+            };
+            let layout = levels.layout(24_000, 0, Shares::ByBlock);
+            let cost = per_frame::<f32>(cpu, &layout, counts);
+            unevenness::<f32>(cpu, &layout, counts, cost)
+        };
+        for cpu in Cpu::available() {
+            for channels in [1, 16] {
+                let [work, time] = fullest(cpu, channels, &[512, 4096]);
+                assert_eq!(work, time, "{cpu}, {channels}");
+            }
+            let [work, time] = fullest(cpu, 64, &[512, 4096]);
+            assert!(time > work, "{cpu}");
+            // Half of it in a block half as large.
+            let [less_work, less_time] = fullest(cpu, 64, &[256, 4096]);
+            assert!(less_time - less_work < 0.6 * (time - work), "{cpu}");
+        }
+    }
+
     #[test]
     fn what_caches_hold_is_not_far() {
         let far = |frames: usize, channels: usize| {
-            let counts = Counts {
-                inputs: channels,
-                outputs: channels,
-                routes: channels,
-            };
+            let counts = own(channels);
             let layout = cheapest::<f32>(Cpu::detect(), frames, 0, counts, Shares::ByBlock);
             far::<f32>(&layout.levels, counts)
         };
