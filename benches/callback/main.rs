@@ -35,9 +35,9 @@ static ALLOCATOR: clock::Counting = clock::Counting;
 
 const RATE: f64 = 48_000.0;
 const IRS: [f64; 4] = [0.05, 0.5, 2.0, 10.0];
+const BLOCKS: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
 /// Where rounds are disturbed, there are so many times as many at most.
 const AGAIN: usize = 3;
-const BLOCKS: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
 
 /// A table of the report.
 #[derive(Clone, Copy, PartialEq)]
